@@ -1,0 +1,130 @@
+-- record.sql: install() makes the record: ordinary tables that pg_dump keeps.
+
+-- == extension ==
+
+CREATE FUNCTION txplan.ensure_constraint(
+	table_name text,
+	constraint_name text,
+	definition text,
+	summary text)
+RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'txplan_ensure_constraint';
+
+COMMENT ON FUNCTION txplan.ensure_constraint(text, text, text, text) IS
+'Adds a constraint to a table of the record when it is missing, and comments it.
+
+Rows that break it are reported by a warning; the constraint then holds for new
+rows only until they are mended and install() runs again. Called by install(),
+with the rights of its caller.';
+
+CREATE FUNCTION txplan.ensure_table_is_ours(table_name text, columns text[])
+RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'txplan_ensure_table_is_ours';
+
+COMMENT ON FUNCTION txplan.ensure_table_is_ours(text, text[]) IS
+'Refuses to go on when something that is no table of the record has its name.
+
+Called by install(). Errors: 42P07.';
+
+CREATE FUNCTION txplan.version()
+RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'txplan_version';
+
+COMMENT ON FUNCTION txplan.version() IS
+'The version of the extension''s code, which is that of the record it installs.';
+
+CREATE FUNCTION txplan.install()
+RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET check_function_bodies = off
+AS $install$
+DECLARE
+	the_table text;
+	the_fault record;
+	was_there boolean;
+BEGIN
+	-- Two installations at once wait for each other.
+	PERFORM pg_catalog.pg_advisory_xact_lock(7898410, 1);
+	was_there := pg_catalog.to_regclass('txplan.record_versions') IS NOT NULL;
+
+	PERFORM txplan.ensure_table_is_ours(t.name, t.columns)
+	FROM (VALUES
+		('record_versions', '{version,installed_at}'::text[]),
+		('clinics', '{id,name,time_zone,plan_number_format}'),
+		('professionals', '{id,clinic_id,name,active}'),
+		('patients', '{id,clinic_id,first_name,last_name,archived_at}'),
+		('catalog_items', '{id,clinic_id,code,name,category_key,price,active}'),
+		('catalog_sessions', '{id,clinic_id,catalog_item_id,sequence,label,price}'),
+		('workflows', '{name,label}'),
+		('workflow_states', '{workflow,state,kind,items_editable,treatable}'),
+		('workflow_transitions', '{workflow,action,from_state,to_state,guards,reasons}'),
+		('events', '{id,xid,clinic_id,plan_id,plan_version,type,payload}'),
+		('events_default', '{id,xid,clinic_id,plan_id,plan_version,type,payload}'),
+		('history', '{id,clinic_id,plan_id,sequence,what,hash}'),
+		('number_counters', '{clinic_id,kind,year,last_number}'),
+		('plans', '{id,clinic_id,number,workflow,status,version,history_head}'),
+		('items', '{id,clinic_id,plan_id,position,status,live,price}'),
+		('sessions', '{id,clinic_id,plan_id,item_id,sequence,status,amount}'),
+		('earned_entries', '{id,clinic_id,session_id,amount,earned_at}')
+	) AS t (name, columns);
+
+	-- @record sections@
+
+	FOREACH the_table IN ARRAY ARRAY['record_versions', 'clinics',
+		'professionals', 'patients', 'catalog_items', 'catalog_sessions',
+		'workflows', 'workflow_states', 'workflow_transitions', 'events',
+		'events_default', 'history', 'number_counters', 'plans', 'items',
+		'sessions', 'earned_entries']
+	LOOP
+		EXECUTE pg_catalog.format(
+			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '
+			'FOR EACH STATEMENT EXECUTE FUNCTION txplan.refuse_truncate()',
+			the_table || '_not_truncated', the_table);
+	END LOOP;
+
+	IF NOT EXISTS (SELECT FROM txplan.record_versions AS v
+			WHERE v.version = txplan.version()) THEN
+		INSERT INTO txplan.record_versions (version) VALUES (txplan.version());
+	END IF;
+
+	-- While its triggers were away, rows may have come to break its rules.
+	IF was_there THEN
+		FOR the_fault IN SELECT * FROM txplan.audit_faults(NULL) LIMIT 100
+		LOOP
+			RAISE WARNING 'a row of the record breaks a rule'
+				USING DETAIL = pg_catalog.format('%s: %s', the_fault.fault, the_fault.detail),
+					HINT = 'SELECT * FROM txplan.audit() lists all of them.';
+		END LOOP;
+	END IF;
+	RETURN txplan.version();
+END
+$install$;
+
+COMMENT ON FUNCTION txplan.install() IS
+'Makes the record in schema txplan, or mends it, and returns its version.
+
+Creates the tables, constraints, indexes and triggers that are missing, ships the
+dental workflow when no workflow of that name is there, brings an older record up
+to this version, and warns of rows that break a rule. What is there stays as it
+is; to run it again does no harm.
+Errors: 42P07 when something else has a name of the record, 42501 when the caller
+may not create in schema txplan or does not own the record.';
+
+-- == record ==
+
+CREATE TABLE IF NOT EXISTS txplan.record_versions (
+	version text NOT NULL,
+	installed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	installed_by text NOT NULL DEFAULT CURRENT_USER,
+	CONSTRAINT record_versions_pkey PRIMARY KEY (version)
+);
+COMMENT ON TABLE txplan.record_versions IS 'The versions that this record has had';
+COMMENT ON COLUMN txplan.record_versions.version IS 'The version of txplan';
+COMMENT ON COLUMN txplan.record_versions.installed_at IS 'When install() brought it';
+COMMENT ON COLUMN txplan.record_versions.installed_by IS 'The role that called install()';
+COMMENT ON CONSTRAINT record_versions_pkey ON txplan.record_versions IS 'A version is brought once';

@@ -1,0 +1,16 @@
+/*
+ * earned.h
+ *		Booking what completed sessions earn.
+ */
+#ifndef TXPLAN_EARNED_H
+#define TXPLAN_EARNED_H
+
+#include "compat.h"
+
+#include "item.h"
+
+extern void BookEarned(const Settlement *settlement, const TreatmentPlan *plan,
+					   const CountedItem *item, const pg_uuid_t *session_id,
+					   const char *label, int64 amount);
+
+#endif /* TXPLAN_EARNED_H */

@@ -1,0 +1,434 @@
+/*
+ * event.c
+ *		Publishing what happened to plans, in the order of the facts.
+ *
+ * An event takes the plan's next version and the next number at once, and both
+ * under the plan's lock, so within a plan numbers and versions rise together.
+ */
+#include "event.h"
+
+#include "commands/sequence.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "actor.h"
+#include "error.h"
+#include "notify.h"
+#include "spi.h"
+
+static SavedQuery write_plan = {
+	"UPDATE txplan.plans SET items_total = $3, items_completed = $4, "
+	"items_cancelled = $5, version = $6, history_length = $7, "
+	"history_head = $8, updated_at = $9 "
+	"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+	9,
+	{ UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID, BYTEAOID,
+	  TIMESTAMPTZOID }
+};
+
+static SavedQuery insert_event = {
+	"INSERT INTO txplan.events "
+	"(id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	8,
+	{ INT8OID, UUIDOID, UUIDOID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
+	  JSONBOID }
+};
+
+static SavedQuery insert_events = {
+	"INSERT INTO txplan.events "
+	"(id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload) "
+	"SELECT e.id, e.clinic_id, e.plan_id, e.plan_version, e.type, $7, "
+	"e.occurred_at, e.payload "
+	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+	"pg_catalog.unnest($6), pg_catalog.unnest($8)) "
+	"AS e (id, clinic_id, plan_id, plan_version, type, occurred_at, payload)",
+	8,
+	{ INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TEXTARRAYOID,
+	  TIMESTAMPTZARRAYOID, TEXTOID, JSONBARRAYOID }
+};
+
+PG_FUNCTION_INFO_V1(txplan_engine_only);
+PG_FUNCTION_INFO_V1(txplan_refuse_truncate);
+
+/*
+ * BeginSettlement opens the books for one statement, in the memory at hand.
+ *
+ * A rehearsal reckons which version and which hash a plan will have, before its
+ * row is written; nothing is numbered or published.
+ */
+void
+BeginSettlement(Settlement *settlement, TimestampTz at, bool rehearsal)
+{
+	memset(settlement, 0, sizeof(Settlement));
+	settlement->context = CurrentMemoryContext;
+	settlement->rehearsal = rehearsal;
+	settlement->at = at;
+	settlement->actor = CurrentActor();
+	settlement->role_name = CurrentRoleName();
+}
+
+/*
+ * PushKey begins a pair of the payload.
+ */
+static void
+PushKey(Payload *payload, const char *key)
+{
+	JsonbValue value;
+
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, key);
+	value.val.string.len = (int) strlen(key);
+	(void) pushJsonbValue(&payload->state, WJB_KEY, &value);
+}
+
+/*
+ * BeginPayload opens an empty payload.
+ */
+void
+BeginPayload(Payload *payload)
+{
+	payload->state = NULL;
+	(void) pushJsonbValue(&payload->state, WJB_BEGIN_OBJECT, NULL);
+}
+
+/*
+ * PayloadText adds a text, or null.
+ */
+void
+PayloadText(Payload *payload, const char *key, const char *value)
+{
+	JsonbValue json;
+
+	PushKey(payload, key);
+	if (value == NULL)
+		json.type = jbvNull;
+	else
+	{
+		json.type = jbvString;
+		json.val.string.val = pstrdup(value);
+		json.val.string.len = (int) strlen(value);
+	}
+	(void) pushJsonbValue(&payload->state, WJB_VALUE, &json);
+}
+
+/*
+ * PayloadUuid adds an id as a string, or null.
+ */
+void
+PayloadUuid(Payload *payload, const char *key, const pg_uuid_t *value)
+{
+	PayloadText(payload, key, value == NULL ? NULL : UuidText(value));
+}
+
+/*
+ * PayloadInteger adds a number.
+ */
+void
+PayloadInteger(Payload *payload, const char *key, int64 value)
+{
+	JsonbValue json;
+
+	PushKey(payload, key);
+	json.type = jbvNumeric;
+	json.val.numeric = int64_to_numeric(value);
+	(void) pushJsonbValue(&payload->state, WJB_VALUE, &json);
+}
+
+/*
+ * PayloadAmount adds an amount of money as a decimal string.
+ */
+void
+PayloadAmount(Payload *payload, const char *key, Datum value)
+{
+	PayloadText(payload, key,
+				DatumGetCString(DirectFunctionCall1(numeric_out, value)));
+}
+
+/*
+ * PayloadNull adds a null.
+ */
+void
+PayloadNull(Payload *payload, const char *key)
+{
+	PayloadText(payload, key, NULL);
+}
+
+/*
+ * PayloadJson adds JSON that is there already.
+ */
+void
+PayloadJson(Payload *payload, const char *key, Jsonb *value)
+{
+	JsonbValue json;
+
+	PushKey(payload, key);
+	JsonbToJsonbValue(value, &json);
+	(void) pushJsonbValue(&payload->state, WJB_VALUE, &json);
+}
+
+/*
+ * PayloadColumn adds a column of a row by its type.
+ */
+void
+PayloadColumn(Payload *payload, const char *key, const Row *row, int column)
+{
+	int place = row->columns[column] - 1;
+
+	if (row->nulls[place])
+	{
+		PayloadNull(payload, key);
+		return;
+	}
+	switch (getBaseType(TupleDescAttr(row->descriptor, place)->atttypid))
+	{
+		case UUIDOID:
+			PayloadUuid(payload, key, RowUuid(row, column));
+			break;
+		case INT4OID:
+			PayloadInteger(payload, key, DatumGetInt32(row->values[place]));
+			break;
+		case NUMERICOID:
+			PayloadAmount(payload, key, row->values[place]);
+			break;
+		default:
+			PayloadText(payload, key, RowText(row, column));
+			break;
+	}
+}
+
+/*
+ * TimeText writes a time as RFC 3339 has it, in UTC.
+ */
+static char *
+TimeText(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t microseconds;
+
+	if (timestamp2tm(at, NULL, &tm, &microseconds, NULL, NULL) != 0)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("timestamp out of range")));
+	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year,
+					tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+					(int) microseconds);
+}
+
+/*
+ * PublishEvent adds an event with the plan's next version.  The payload may be
+ * NULL; what every event says is added to it.
+ */
+void
+PublishEvent(Settlement *settlement, TreatmentPlan *plan, const char *type,
+			 Payload *payload)
+{
+	MemoryContext old;
+	Payload empty;
+	EventRow *event;
+
+	plan->version++;
+	if (settlement->rehearsal)
+		return;
+
+	old = MemoryContextSwitchTo(settlement->context);
+	if (settlement->nevents == settlement->event_room)
+	{
+		settlement->event_room = Max(8, settlement->event_room * 2);
+		settlement->events =
+			settlement->events == NULL ?
+				palloc(sizeof(EventRow) * settlement->event_room) :
+				repalloc_huge(settlement->events,
+							  sizeof(EventRow) * settlement->event_room);
+	}
+	event = &settlement->events[settlement->nevents++];
+	event->id = nextval_internal(EventSequence(), false);
+	event->plan = plan->key;
+	event->version = plan->version;
+	event->at = settlement->at;
+	event->type = type;
+
+	if (payload == NULL)
+	{
+		BeginPayload(&empty);
+		payload = &empty;
+	}
+	PayloadText(payload, "event_id", psprintf(INT64_FORMAT, event->id));
+	PayloadUuid(payload, "plan_id", &plan->key.id);
+	PayloadText(payload, "plan_number", plan->number);
+	PayloadUuid(payload, "clinic_id", &plan->key.clinic_id);
+	PayloadUuid(payload, "patient_id", &plan->patient_id);
+	PayloadText(payload, "actor", settlement->actor);
+	PayloadText(payload, "occurred_at", TimeText(settlement->at));
+	event->payload = JsonbValueToJsonb(pushJsonbValue(&payload->state,
+													  WJB_END_OBJECT, NULL));
+	MemoryContextSwitchTo(old);
+	NotifyOfEvent(event->id, type, &plan->key.id, &plan->key.clinic_id);
+}
+
+/*
+ * WritePlan writes the plan's own row: its counters, its version and the head of
+ * its history.  It runs right after the facts of the plan were added, so that a
+ * trigger of somebody else's finds the row as it will be.
+ */
+void
+WritePlan(Settlement *settlement, TreatmentPlan *plan)
+{
+	Datum arguments[9];
+	char head[VARHDRSZ + HASH_BYTES];
+
+	SET_VARSIZE(head, VARHDRSZ + HASH_BYTES);
+	memcpy(VARDATA(head), plan->history_head, HASH_BYTES);
+	arguments[0] = UUIDPGetDatum(&plan->key.id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	arguments[2] = Int32GetDatum(plan->items_total);
+	arguments[3] = Int32GetDatum(plan->items_completed);
+	arguments[4] = Int32GetDatum(plan->items_cancelled);
+	arguments[5] = Int64GetDatum(plan->version);
+	arguments[6] = Int64GetDatum(plan->history_length);
+	arguments[7] = PointerGetDatum(head);
+	arguments[8] = TimestampTzGetDatum(settlement->at);
+	if (EngineWrite(&write_plan, TABLE_PLANS, arguments, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("plan %s could not be written", plan->number),
+				 errdetail("A trigger of your own on txplan.plans kept the "
+						   "engine from writing its row."),
+				 errhint("Let that trigger return NEW.")));
+}
+
+/*
+ * ArrayOf makes an array for unnest.
+ */
+Datum
+ArrayOf(Datum *elements, bool *nulls, int n, Oid type)
+{
+	int16 length;
+	bool by_value;
+	char alignment;
+	int low = 1;
+
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &low,
+											  type, length, by_value,
+											  alignment));
+}
+
+/*
+ * FlushOneEvent writes a single event, the common case.
+ */
+static void
+FlushOneEvent(Settlement *settlement, const EventRow *event)
+{
+	Datum arguments[8];
+
+	arguments[0] = Int64GetDatum(event->id);
+	arguments[1] = UUIDPGetDatum(&event->plan.clinic_id);
+	arguments[2] = UUIDPGetDatum(&event->plan.id);
+	arguments[3] = Int64GetDatum(event->version);
+	arguments[4] = CStringGetTextDatum(event->type);
+	arguments[5] = CStringGetTextDatum(settlement->actor);
+	arguments[6] = TimestampTzGetDatum(event->at);
+	arguments[7] = JsonbPGetDatum(event->payload);
+	(void) EngineWrite(&insert_event, TABLE_EVENTS, arguments, NULL);
+}
+
+/*
+ * FlushManyEvents writes the events of a statement in one.
+ */
+static void
+FlushManyEvents(Settlement *settlement)
+{
+	int n = settlement->nevents;
+	Datum *columns[7];
+	Datum arguments[8];
+	int i;
+
+	for (i = 0; i < 7; i++)
+		columns[i] = (Datum *) palloc(sizeof(Datum) * n);
+	for (i = 0; i < n; i++)
+	{
+		EventRow *event = &settlement->events[i];
+
+		columns[0][i] = Int64GetDatum(event->id);
+		columns[1][i] = UUIDPGetDatum(&event->plan.clinic_id);
+		columns[2][i] = UUIDPGetDatum(&event->plan.id);
+		columns[3][i] = Int64GetDatum(event->version);
+		columns[4][i] = CStringGetTextDatum(event->type);
+		columns[5][i] = TimestampTzGetDatum(event->at);
+		columns[6][i] = JsonbPGetDatum(event->payload);
+	}
+	arguments[0] = ArrayOf(columns[0], NULL, n, INT8OID);
+	arguments[1] = ArrayOf(columns[1], NULL, n, UUIDOID);
+	arguments[2] = ArrayOf(columns[2], NULL, n, UUIDOID);
+	arguments[3] = ArrayOf(columns[3], NULL, n, INT8OID);
+	arguments[4] = ArrayOf(columns[4], NULL, n, TEXTOID);
+	arguments[5] = ArrayOf(columns[5], NULL, n, TIMESTAMPTZOID);
+	arguments[6] = CStringGetTextDatum(settlement->actor);
+	arguments[7] = ArrayOf(columns[6], NULL, n, JSONBOID);
+	(void) EngineWrite(&insert_events, TABLE_EVENTS, arguments, NULL);
+}
+
+/*
+ * FlushSettlement writes the events and the history that were added, and empties
+ * the books.
+ */
+void
+FlushSettlement(Settlement *settlement)
+{
+	MemoryContext old = MemoryContextSwitchTo(settlement->context);
+
+	if (settlement->nevents == 1)
+		FlushOneEvent(settlement, &settlement->events[0]);
+	else if (settlement->nevents > 1)
+		FlushManyEvents(settlement);
+	settlement->nevents = 0;
+	FlushHistory(settlement);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * txplan_engine_only keeps everyone but the engine from a table.
+ */
+Datum
+txplan_engine_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = OurTrigger(fcinfo, "engine_only");
+
+	if (!WrittenByEngine(TABLE_EVENTS) && !WrittenByEngine(TABLE_HISTORY) &&
+		!WrittenByEngine(TABLE_EARNED_ENTRIES) &&
+		!WrittenByEngine(TABLE_NUMBER_COUNTERS))
+		ereport(ERROR,
+				(errcode(ERRCODE_TX_ENGINE_OWNED),
+				 errmsg("table \"%s\" is written by the engine alone",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errdetail("Its rows follow from what is done with plans."),
+				 errhint("Change the plan, its items or its sessions."),
+				 errtable(trigger->tg_relation)));
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		return PointerGetDatum(NULL);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return PointerGetDatum(trigger->tg_newtuple);
+	return PointerGetDatum(trigger->tg_trigtuple);
+}
+
+/*
+ * txplan_refuse_truncate keeps the tables of the record from TRUNCATE, which
+ * would pass by every rule.
+ */
+Datum
+txplan_refuse_truncate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = OurTrigger(fcinfo, "refuse_truncate");
+
+	ereport(ERROR, (errcode(ERRCODE_TX_ENGINE_OWNED),
+					errmsg("table \"%s\" cannot be truncated",
+						   RelationGetRelationName(trigger->tg_relation)),
+					errdetail("TRUNCATE passes by every rule of the record."),
+					errhint("Use DELETE for the rows that may go."),
+					errtable(trigger->tg_relation)));
+	PG_RETURN_NULL();
+}

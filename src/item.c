@@ -1,0 +1,762 @@
+/*
+ * item.c
+ *		The treatments of a plan: what may change, and how they are finished.
+ */
+#include "item.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "allocation.h"
+#include "catalog.h"
+#include "error.h"
+#include "registry.h"
+#include "spi.h"
+#include "transition.h"
+
+static SavedQuery find_position = {
+	"SELECT coalesce(pg_catalog.max(i.position), 0)" PLUS "1 "
+	"FROM txplan.items AS i "
+	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
+	2,
+	{ UUIDOID, UUIDOID }
+};
+
+/*
+ * The item counts its sessions; with the last one it is finished: completed if
+ * any was, else cancelled.
+ */
+#define ENDED \
+	"i.sessions_completed" PLUS "$4" PLUS "i.sessions_cancelled" PLUS "$5"
+#define OPEN "(" ENDED ")" LT "(i.sessions_total" PLUS "$3)"
+#define TREATED "(i.sessions_completed" PLUS "$4)" GT "0"
+#define WHEN_COMPLETED(value) \
+	"CASE WHEN " OPEN " THEN NULL WHEN " TREATED " THEN " value " END"
+
+static SavedQuery count_sessions = {
+	"UPDATE txplan.items AS i SET "
+	"sessions_total = i.sessions_total" PLUS "$3, "
+	"sessions_completed = i.sessions_completed" PLUS "$4, "
+	"sessions_cancelled = i.sessions_cancelled" PLUS "$5, "
+	"price = i.price" PLUS "$6, "
+	"status = CASE WHEN " OPEN " THEN 'pending' "
+	"WHEN " TREATED " THEN 'completed' ELSE 'cancelled' END, "
+	"live = i.live AND (" OPEN " OR " TREATED "), "
+	"completed_at = " WHEN_COMPLETED(
+		"$7") ", "
+			  "completed_by = " WHEN_COMPLETED(
+				  "$8") ", "
+						"completed_via = " WHEN_COMPLETED(
+							"$9") ", "
+								  "updated_at = $7 "
+								  "WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2 "
+								  "RETURNING i.status, i.sessions_total, i.sessions_completed, "
+								  "i.sessions_cancelled, i.price, i.treatment_ref, i.description, "
+								  "i.category_key, i.professional_id",
+	9,
+	{ UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, NUMERICOID, TIMESTAMPTZOID,
+	  TEXTOID, TEXTOID }
+};
+
+static SavedQuery insert_item = {
+	"INSERT INTO txplan.items (plan_id, clinic_id, catalog_item_id, "
+	"description, price, tooth, surfaces, treatment_ref, professional_id, notes) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+	10,
+	{ UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICOID, INT4OID, TEXTOID, TEXTOID,
+	  UUIDOID, TEXTOID }
+};
+
+static SavedQuery delete_item = { "DELETE FROM txplan.items WHERE id" EQ
+								  "$1 AND clinic_id" EQ "$2",
+								  2,
+								  { UUIDOID, UUIDOID } };
+
+static SavedQuery list_items = {
+	"SELECT pg_catalog.array_agg(i.id ORDER BY i.position) "
+	"FROM txplan.items AS i "
+	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
+	2,
+	{ UUIDOID, UUIDOID }
+};
+
+static SavedQuery order_items = {
+	"UPDATE txplan.items AS i SET position = wanted.position::pg_catalog.int4 "
+	"FROM ROWS FROM (pg_catalog.unnest($3)) WITH ORDINALITY "
+	"AS wanted (id, position) "
+	"WHERE i.id" EQ "wanted.id AND i.clinic_id" EQ "$2 AND i.plan_id" EQ "$1",
+	3,
+	{ UUIDOID, UUIDOID, UUIDARRAYOID }
+};
+
+static const ItemColumn fixed_columns[] = { ITEM_ID, ITEM_CLINIC_ID,
+											ITEM_PLAN_ID,
+											ITEM_CATALOG_ITEM_ID };
+
+static const ItemColumn engine_columns[] = { ITEM_STATUS,
+											 ITEM_LIVE,
+											 ITEM_SESSIONS_TOTAL,
+											 ITEM_SESSIONS_COMPLETED,
+											 ITEM_SESSIONS_CANCELLED,
+											 ITEM_COMPLETED_AT,
+											 ITEM_COMPLETED_BY,
+											 ITEM_COMPLETED_VIA,
+											 ITEM_CREATED_AT };
+
+/* What makes up the treatment: it changes only while items can be edited */
+static const ItemColumn treatment_columns[] = {
+	ITEM_POSITION,	  ITEM_TREATMENT_REF, ITEM_TOOTH, ITEM_SURFACES,
+	ITEM_DESCRIPTION, ITEM_CATEGORY_KEY,  ITEM_PRICE
+};
+
+#define ENGINE_HINT                         \
+	"Complete or cancel sessions, or call " \
+	"txplan.complete_item(): the engine then writes this column."
+
+PG_FUNCTION_INFO_V1(txplan_items_check);
+PG_FUNCTION_INFO_V1(txplan_add_item);
+PG_FUNCTION_INFO_V1(txplan_remove_item);
+PG_FUNCTION_INFO_V1(txplan_reorder_items);
+
+/*
+ * KeptTextColumn copies a text column of a query, NULL when it is NULL.
+ */
+static char *
+KeptTextColumn(Datum value, bool isnull)
+{
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * CountSessions writes to an item what a statement did to its sessions, and
+ * finishes it when none is left.  False when the item is gone, with the plan or
+ * by a removal.
+ *
+ * The plan is locked, so the item's row waits for nobody but a client who holds
+ * it by a statement of his own.
+ */
+bool
+CountSessions(Settlement *settlement, const TreatmentPlan *plan,
+			  const pg_uuid_t *item_id, const SessionCounts *counts,
+			  const char *via, CountedItem *item)
+{
+	Datum arguments[9];
+	Datum values[9];
+	bool nulls[9];
+	Datum price = CentsToAmount(Abs(counts->price));
+
+	if (counts->price < 0)
+		price = DirectFunctionCall1(numeric_uminus, price);
+	arguments[0] = UUIDPGetDatum(item_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	arguments[2] = Int32GetDatum(counts->added);
+	arguments[3] = Int32GetDatum(counts->completed);
+	arguments[4] = Int32GetDatum(counts->cancelled);
+	arguments[5] = price;
+	arguments[6] = TimestampTzGetDatum(settlement->at);
+	arguments[7] = CStringGetTextDatum(settlement->actor);
+	arguments[8] = CStringGetTextDatum(via);
+	if (!EngineWriteRow(&count_sessions, TABLE_ITEMS, arguments, NULL, values,
+						nulls))
+		return false;
+	item->id = *item_id;
+	item->status = TextDatumGetCString(values[0]);
+	item->finished = strcmp(item->status, "pending") != 0;
+	item->sessions_total = DatumGetInt32(values[1]);
+	item->sessions_completed = DatumGetInt32(values[2]);
+	item->sessions_cancelled = DatumGetInt32(values[3]);
+	item->price = DatumGetCString(DirectFunctionCall1(numeric_out, values[4]));
+	item->treatment_ref = KeptTextColumn(values[5], nulls[5]);
+	item->description = KeptTextColumn(values[6], nulls[6]);
+	item->category_key = KeptTextColumn(values[7], nulls[7]);
+	item->professional_id = nulls[8] ? NULL : DatumGetUUIDP(values[8]);
+	return true;
+}
+
+/*
+ * PublishFinish tells that an item is finished, and counts it on the plan.
+ */
+void
+PublishFinish(Settlement *settlement, TreatmentPlan *plan,
+			  const CountedItem *item, const char *via)
+{
+	bool completed = strcmp(item->status, "completed") == 0;
+	HistoryRow fact = { 0 };
+	Payload payload;
+
+	if (completed)
+		plan->items_completed++;
+	else
+		plan->items_cancelled++;
+
+	fact.what = "item_status";
+	fact.item_id = &item->id;
+	fact.from_value = "pending";
+	fact.to_value = item->status;
+	fact.action = completed ? via : NULL;
+	RecordHistory(settlement, plan, &fact);
+
+	BeginPayload(&payload);
+	PayloadUuid(&payload, "item_id", &item->id);
+	PayloadText(&payload, "treatment_ref", item->treatment_ref);
+	PayloadText(&payload, "description", item->description);
+	PayloadText(&payload, "treatment_category_key", item->category_key);
+	PayloadUuid(&payload, "professional_id", item->professional_id);
+	if (completed)
+	{
+		PayloadText(&payload, "completed_by", settlement->actor);
+		PayloadText(&payload, "completed_via", via);
+	}
+	PublishEvent(settlement, plan,
+				 completed ? "treatment_plan.treatment_completed" :
+							 "treatment_plan.treatment_cancelled",
+				 &payload);
+}
+
+/*
+ * PublishItemChange tells that something of an item, or of a session of it,
+ * changed for which there is no event of its own.
+ */
+void
+PublishItemChange(Settlement *settlement, TreatmentPlan *plan,
+				  const pg_uuid_t *item_id, const pg_uuid_t *session_id,
+				  const char *changed)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue name;
+	Payload payload;
+
+	name.type = jbvString;
+	name.val.string.val = pstrdup(changed);
+	name.val.string.len = (int) strlen(changed);
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	(void) pushJsonbValue(&state, WJB_ELEM, &name);
+	BeginPayload(&payload);
+	PayloadUuid(&payload, "item_id", item_id);
+	if (session_id != NULL)
+		PayloadUuid(&payload, "session_id", session_id);
+	PayloadJson(&payload, "changed",
+				JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
+	PublishEvent(settlement, plan, "treatment_plan.updated", &payload);
+}
+
+/*
+ * RaiseFinal says that a completed or cancelled item stays as it is.
+ */
+static void
+RaiseFinal(const Row *row, const char *what)
+{
+	char *status = RowText(row, ITEM_STATUS);
+	char *by = RowText(row, ITEM_COMPLETED_BY);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_TX_ALREADY_FINAL),
+			 errmsg("item \"%s\" is %s: %s", UuidText(RowUuid(row, ITEM_ID)),
+					status, what),
+			 by == NULL ? errdetail("Nothing of it is left to do.") :
+						  errdetail("%s completed it at %s.", by,
+									timestamptz_to_str(DatumGetTimestampTz(
+										RowValue(row, ITEM_COMPLETED_AT)))),
+			 errhint("Only its notes can change.")));
+}
+
+/*
+ * CheckNewColumns refuses a new item that brings what the engine gives it.
+ */
+static void
+CheckNewColumns(const Row *row)
+{
+	static const ItemColumn counters[] = { ITEM_SESSIONS_TOTAL,
+										   ITEM_SESSIONS_COMPLETED,
+										   ITEM_SESSIONS_CANCELLED };
+	static const ItemColumn empty[] = { ITEM_COMPLETED_AT, ITEM_COMPLETED_BY,
+										ITEM_COMPLETED_VIA };
+	int i;
+
+	for (i = 0; i < lengthof(counters); i++)
+		if (!RowIsNull(row, counters[i]) &&
+			DatumGetInt32(RowValue(row, counters[i])) != 0)
+			RaiseEngineOwned("items", row->names[counters[i]], ENGINE_HINT);
+	for (i = 0; i < lengthof(empty); i++)
+		if (!RowIsNull(row, empty[i]))
+			RaiseEngineOwned("items", row->names[empty[i]], ENGINE_HINT);
+	if (!RowTextIs(row, ITEM_STATUS, "pending"))
+		RaiseEngineOwned("items", "status", ENGINE_HINT);
+	if (RowIsNull(row, ITEM_LIVE) || !DatumGetBool(RowValue(row, ITEM_LIVE)))
+		RaiseEngineOwned("items", "live", ENGINE_HINT);
+}
+
+/*
+ * RequirePlanOf locks the plan that a row names, or raises P0002, or TX010 when
+ * the plan is one of another clinic.
+ */
+static TreatmentPlan *
+RequirePlanOf(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id)
+{
+	TreatmentPlan *plan = LockPlan(plan_id, clinic_id);
+	pg_uuid_t other_clinic;
+	pg_uuid_t found;
+
+	if (plan != NULL)
+		return plan;
+	if (FindClinicOf(TABLE_PLANS, plan_id, &other_clinic, &found))
+		RaiseWrongClinic("plan", plan_id);
+	RaiseMissing("plan", plan_id);
+}
+
+/*
+ * FillFromCatalog gives a new item what the catalog says of it.
+ */
+static void
+FillFromCatalog(Row *row, const TreatmentPlan *plan)
+{
+	const CatalogEntry *entry;
+
+	if (RowIsNull(row, ITEM_CATALOG_ITEM_ID))
+	{
+		SetRow(row, ITEM_SESSIONS_TOTAL, Int32GetDatum(1));
+		return;
+	}
+	entry = FindCatalogEntry(RowUuid(row, ITEM_CATALOG_ITEM_ID),
+							 &plan->key.clinic_id);
+	if (!entry->active)
+		ereport(ERROR, (errcode(ERRCODE_TX_TRANSITION_BLOCKED),
+						errmsg("catalog item \"%s\" is not active",
+							   UuidText(&entry->key.id)),
+						errdetail("%s is no longer offered.", entry->name),
+						errhint("Choose an active catalog item.")));
+	if (RowIsNull(row, ITEM_DESCRIPTION))
+		SetRowText(row, ITEM_DESCRIPTION, entry->name);
+	if (RowIsNull(row, ITEM_CATEGORY_KEY) && entry->category_key != NULL)
+		SetRowText(row, ITEM_CATEGORY_KEY, entry->category_key);
+	if (RowIsNull(row, ITEM_PRICE))
+		SetRow(row, ITEM_PRICE, CentsToAmount(entry->price));
+	SetRow(row, ITEM_SESSIONS_TOTAL, Int32GetDatum(Max(1, entry->nsteps)));
+}
+
+/*
+ * FillProfessional gives a new item the plan's doctor where it names none, and
+ * checks the one that it gets, once for each plan and statement.
+ */
+static void
+FillProfessional(Row *row, TreatmentPlan *plan)
+{
+	if (!RowIsNull(row, ITEM_PROFESSIONAL_ID))
+		CheckProfessional(RowUuid(row, ITEM_PROFESSIONAL_ID),
+						  &plan->key.clinic_id);
+	else if (plan->has_professional)
+	{
+		if (plan->next_position == 0)
+			CheckProfessional(&plan->professional_id, &plan->key.clinic_id);
+		SetRow(row, ITEM_PROFESSIONAL_ID,
+			   UUIDPGetDatum(&plan->professional_id));
+	}
+}
+
+/*
+ * FillPosition puts a new item behind the others.
+ */
+static void
+FillPosition(Row *row, TreatmentPlan *plan)
+{
+	if (plan->next_position == 0)
+	{
+		Datum arguments[2];
+		Datum position;
+		bool isnull;
+
+		arguments[0] = UUIDPGetDatum(&plan->key.id);
+		arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+		(void) QueryRow(&find_position, AS_OWNER, arguments, NULL, &position,
+						&isnull);
+		plan->next_position = DatumGetInt32(position);
+	}
+	if (RowIsNull(row, ITEM_POSITION))
+		SetRow(row, ITEM_POSITION, Int32GetDatum(plan->next_position));
+	if (DatumGetInt32(RowValue(row, ITEM_POSITION)) >= plan->next_position)
+		plan->next_position = DatumGetInt32(RowValue(row, ITEM_POSITION)) + 1;
+}
+
+/*
+ * CheckInsert fills in and checks a new item.
+ */
+static void
+CheckInsert(Row *row)
+{
+	TreatmentPlan *plan;
+
+	CheckNewColumns(row);
+	if (RowIsNull(row, ITEM_PLAN_ID) || RowIsNull(row, ITEM_CLINIC_ID))
+		return;
+	plan =
+		RequirePlanOf(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
+	RequireEditable(plan, "it takes no items");
+	FillFromCatalog(row, plan);
+	FillProfessional(row, plan);
+	FillPosition(row, plan);
+	SetRow(row, ITEM_UPDATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+}
+
+/*
+ * CheckUpdate checks a client's change of an item.
+ */
+static void
+CheckUpdate(Row *row, const Row *old_row)
+{
+	bool final = !RowTextIs(old_row, ITEM_STATUS, "pending");
+	bool treatment_changed = false;
+	bool professional_changed;
+	TreatmentPlan *plan;
+	int i;
+
+	for (i = 0; i < lengthof(fixed_columns); i++)
+		if (RowsDiffer(old_row, row, fixed_columns[i]))
+			RaiseNeverChanges("items", row->names[fixed_columns[i]]);
+	for (i = 0; i < lengthof(treatment_columns); i++)
+		if (RowsDiffer(old_row, row, treatment_columns[i]) &&
+			!(final && treatment_columns[i] == ITEM_POSITION))
+			treatment_changed = true;
+	professional_changed = RowsDiffer(old_row, row, ITEM_PROFESSIONAL_ID);
+	if (final && RowsDiffer(old_row, row, ITEM_STATUS))
+		RaiseFinal(old_row, "its status does not change");
+	for (i = 0; i < lengthof(engine_columns); i++)
+		if (RowsDiffer(old_row, row, engine_columns[i]))
+			RaiseEngineOwned("items", row->names[engine_columns[i]],
+							 ENGINE_HINT);
+	if (final && professional_changed)
+		RaiseFinal(old_row, "it keeps its doctor");
+	if (final && treatment_changed)
+		RaiseFinal(old_row, "it does not change");
+
+	plan = LockPlan(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
+	if (plan == NULL)
+		RaiseMissing("plan", RowUuid(row, ITEM_PLAN_ID));
+	if (treatment_changed || RowsDiffer(old_row, row, ITEM_POSITION))
+		RequireEditable(plan, "its items do not change");
+	if (professional_changed && !RowIsNull(row, ITEM_PROFESSIONAL_ID))
+		CheckProfessional(RowUuid(row, ITEM_PROFESSIONAL_ID),
+						  &plan->key.clinic_id);
+	SetRow(row, ITEM_UPDATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+}
+
+/*
+ * CheckDelete lets go only a pending item of which nothing was done.  When the
+ * plan is gone, it goes along.
+ */
+static void
+CheckDelete(const Row *row)
+{
+	TreatmentPlan *plan =
+		LockPlan(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
+
+	if (plan == NULL)
+		return;
+	if (!RowTextIs(row, ITEM_STATUS, "pending"))
+		RaiseFinal(row, "it cannot be removed");
+	if (DatumGetInt32(RowValue(row, ITEM_SESSIONS_COMPLETED)) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TX_ALREADY_FINAL),
+				 errmsg("item \"%s\" cannot be removed: part of it was done",
+						UuidText(RowUuid(row, ITEM_ID))),
+				 errdetail("%d of its sessions are completed.",
+						   DatumGetInt32(RowValue(row,
+												  ITEM_SESSIONS_COMPLETED))),
+				 errhint("Cancel its pending sessions instead.")));
+	RequireEditable(plan, "it lets no items go");
+}
+
+/*
+ * txplan_items_check is the trigger before each row of items.
+ */
+Datum
+txplan_items_check(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = OurTrigger(fcinfo, "items_check");
+	Relation relation = trigger->tg_relation;
+	Row old_row;
+	Row row;
+
+	if (WrittenByEngine(TABLE_ITEMS))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+								   trigger->tg_newtuple :
+								   trigger->tg_trigtuple);
+	OpenTuple(&old_row, relation, TABLE_ITEMS, trigger->tg_trigtuple);
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	{
+		CheckInsert(&old_row);
+		return PointerGetDatum(FinishRow(&old_row));
+	}
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		CheckDelete(&old_row);
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
+	OpenTuple(&row, relation, TABLE_ITEMS, trigger->tg_newtuple);
+	CheckUpdate(&row, &old_row);
+	return PointerGetDatum(FinishRow(&row));
+}
+
+/*
+ * CheckTooth refuses a number that is no tooth; the table's domain would say so
+ * too, but not as plainly.
+ */
+static void
+CheckTooth(int tooth)
+{
+	int quadrant = tooth / 10;
+	int place = tooth % 10;
+
+	if ((quadrant >= 1 && quadrant <= 4 && place >= 1 && place <= 8) ||
+		(quadrant >= 5 && quadrant <= 8 && place >= 1 && place <= 5))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no tooth %d", tooth),
+			 errdetail("ISO 3950 numbers permanent teeth 11 to 48 and deciduous "
+					   "teeth 51 to 85."),
+			 errhint("The first digit is the quadrant, the second the place "
+					 "in it.")));
+}
+
+/*
+ * CheckSurfaces refuses surfaces that a tooth does not have.
+ */
+static void
+CheckSurfaces(const char *surfaces, bool has_tooth, int tooth)
+{
+	const char *fault = NULL;
+	const char *c;
+
+	if (!has_tooth)
+		fault = "Surfaces are those of a tooth, and none is given.";
+	else if (surfaces[0] == '\0')
+		fault = "No surface is named.";
+	for (c = surfaces; *c != '\0' && fault == NULL; c++)
+	{
+		bool front = tooth % 10 <= 3;
+		int quadrant = tooth / 10;
+
+		if (strchr("MDOIBFVLP", *c) == NULL)
+			fault = "Surfaces are letters of M D O I B F V L P.";
+		else if (strchr(c + 1, *c) != NULL)
+			fault = "A surface is named twice.";
+		else if ((*c == 'O' || *c == 'B') && front)
+			fault = "Incisors and canines have no occlusal or buccal surface.";
+		else if ((*c == 'I' || *c == 'F') && !front)
+			fault = "Premolars and molars have no incisal or facial surface.";
+		else if (*c == 'P' && quadrant != 1 && quadrant != 2 && quadrant != 5 &&
+				 quadrant != 6)
+			fault = "Lower teeth have no palatal surface.";
+	}
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("surfaces \"%.20s\" do not fit", surfaces),
+				 errdetail("%s", fault),
+				 errhint("For example MOD on a molar, MIP on an upper incisor.")));
+}
+
+/*
+ * txplan_add_item adds an item to a plan.
+ */
+Datum
+txplan_add_item(PG_FUNCTION_ARGS)
+{
+	TreatmentPlan *plan;
+	Datum arguments[10];
+	char nulls[11];
+	Datum id;
+	bool isnull;
+	int i;
+
+	RequireArgument(fcinfo, 0, "plan_id");
+	RequireRecord();
+	RequirePrivilege(TABLE_ITEMS, ACL_INSERT);
+	if (PG_ARGISNULL(1))
+	{
+		RequireArgument(fcinfo, 2, "description");
+		RequireArgument(fcinfo, 3, "price");
+	}
+	CheckTextArgument(fcinfo, 2, "description", TITLE_MAX_CHARS, false);
+	if (!PG_ARGISNULL(3))
+		CheckAmount(PG_GETARG_DATUM(3), "price");
+	if (!PG_ARGISNULL(4))
+		CheckTooth(PG_GETARG_INT32(4));
+	if (!PG_ARGISNULL(5))
+		CheckSurfaces(text_to_cstring(PG_GETARG_TEXT_PP(5)), !PG_ARGISNULL(4),
+					  PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4));
+	CheckTextArgument(fcinfo, 6, "treatment_ref", NAME_MAX_CHARS, false);
+	CheckTextArgument(fcinfo, 8, "notes", NOTES_MAX_CHARS, true);
+
+	plan = LockPlanArgument(fcinfo, 0, 9);
+	arguments[0] = PG_GETARG_DATUM(0);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	nulls[0] = nulls[1] = ' ';
+	for (i = 2; i < 10; i++)
+	{
+		nulls[i] = PG_ARGISNULL(i - 1) ? 'n' : ' ';
+		arguments[i] = PG_ARGISNULL(i - 1) ? (Datum) 0 : PG_GETARG_DATUM(i - 1);
+	}
+	nulls[10] = '\0';
+	if (!QueryRow(&insert_item, AS_CALLER, arguments, nulls, &id, &isnull))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(id);
+}
+
+/*
+ * LockItemPlan locks the plan of the item that a function was given, and leaves
+ * the item's clinic in clinic_id.
+ */
+static TreatmentPlan *
+LockItemPlan(FunctionCallInfo fcinfo, int clinic_argument, pg_uuid_t *clinic_id)
+{
+	pg_uuid_t *item_id = PG_GETARG_UUID_P(0);
+	pg_uuid_t plan_id;
+	TreatmentPlan *plan;
+
+	if (!FindClinicOf(TABLE_ITEMS, item_id, clinic_id, &plan_id) ||
+		(!PG_ARGISNULL(clinic_argument) &&
+		 memcmp(clinic_id, PG_GETARG_UUID_P(clinic_argument), UUID_LEN) != 0))
+		RaiseMissing("item", item_id);
+	plan = LockPlan(&plan_id, clinic_id);
+	if (plan == NULL)
+		RaiseMissing("item", item_id);
+	return plan;
+}
+
+/*
+ * txplan_remove_item removes an item.
+ */
+Datum
+txplan_remove_item(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t clinic_id;
+	Datum arguments[2];
+	uint64 rows;
+
+	RequireArgument(fcinfo, 0, "item_id");
+	RequireRecord();
+	RequirePrivilege(TABLE_ITEMS, ACL_DELETE);
+	(void) LockItemPlan(fcinfo, 1, &clinic_id);
+	arguments[0] = PG_GETARG_DATUM(0);
+	arguments[1] = UUIDPGetDatum(&clinic_id);
+	ConnectSpi();
+	rows = RunQuery(&delete_item, AS_CALLER, arguments, NULL);
+	FinishSpi();
+	if (rows == 0)
+		RaiseMissing("item", PG_GETARG_UUID_P(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * CompareUuids orders ids, to find those that stand twice.
+ */
+static int
+CompareUuids(const void *left, const void *right)
+{
+	return memcmp(DatumGetUUIDP(*(const Datum *) left),
+				  DatumGetUUIDP(*(const Datum *) right), UUID_LEN);
+}
+
+/*
+ * SortedIds returns the ids of an array in order.
+ */
+static Datum *
+SortedIds(ArrayType *array, int *n)
+{
+	Datum *ids;
+	bool *nulls;
+	int i;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("item_ids must be a list"),
+						errhint("Give an array of one dimension.")));
+	deconstruct_array(array, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids,
+					  &nulls, n);
+	for (i = 0; i < *n; i++)
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("an id of \"item_ids\" must not be NULL"),
+							errdetail("Id %d is NULL.", i + 1),
+							errhint("Name every item of the plan once.")));
+	qsort(ids, *n, sizeof(Datum), CompareUuids);
+	return ids;
+}
+
+/*
+ * CheckOrder raises 22023 unless an order names each item of the plan once.
+ */
+static void
+CheckOrder(const TreatmentPlan *plan, ArrayType *wanted, ArrayType *present)
+{
+	int nwanted;
+	int npresent;
+	Datum *wanted_ids = SortedIds(wanted, &nwanted);
+	Datum *present_ids = SortedIds(present, &npresent);
+	const char *fault = NULL;
+	Datum id = (Datum) 0;
+	int i;
+
+	for (i = 1; i < nwanted && fault == NULL; i++)
+		if (CompareUuids(&wanted_ids[i - 1], &wanted_ids[i]) == 0)
+		{
+			fault = "is named twice";
+			id = wanted_ids[i];
+		}
+	for (i = 0; i < nwanted && fault == NULL; i++)
+		if (bsearch(&wanted_ids[i], present_ids, npresent, sizeof(Datum),
+					CompareUuids) == NULL)
+		{
+			fault = "is none of the plan";
+			id = wanted_ids[i];
+		}
+	for (i = 0; i < npresent && fault == NULL; i++)
+		if (bsearch(&present_ids[i], wanted_ids, nwanted, sizeof(Datum),
+					CompareUuids) == NULL)
+		{
+			fault = "is missing";
+			id = present_ids[i];
+		}
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the order does not name each item of plan %s once",
+						plan->number),
+				 errdetail("Item \"%s\" %s.", UuidText(DatumGetUUIDP(id)),
+						   fault),
+				 errhint("Read the plan's items and order all of them.")));
+}
+
+/*
+ * txplan_reorder_items puts the items of a plan into an order.
+ */
+Datum
+txplan_reorder_items(PG_FUNCTION_ARGS)
+{
+	TreatmentPlan *plan;
+	ArrayType *present;
+	Datum arguments[3];
+	Datum ids;
+	bool isnull;
+
+	RequireArgument(fcinfo, 0, "plan_id");
+	RequireArgument(fcinfo, 1, "item_ids");
+	RequireRecord();
+	RequirePrivilege(TABLE_ITEMS, ACL_UPDATE);
+	plan = LockPlanArgument(fcinfo, 0, 2);
+	RequireEditable(plan, "its items keep their order");
+	arguments[0] = PG_GETARG_DATUM(0);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	arguments[2] = PG_GETARG_DATUM(1);
+	(void) QueryRow(&list_items, AS_OWNER, arguments, NULL, &ids, &isnull);
+	present = isnull ? construct_empty_array(UUIDOID) : DatumGetArrayTypeP(ids);
+	CheckOrder(plan, PG_GETARG_ARRAYTYPE_P(1), present);
+	ConnectSpi();
+	(void) RunQuery(&order_items, AS_CALLER, arguments, NULL);
+	FinishSpi();
+	PG_RETURN_VOID();
+}

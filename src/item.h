@@ -1,0 +1,47 @@
+/*
+ * item.h
+ *		Counting sessions on an item, and finishing it.
+ */
+#ifndef TXPLAN_ITEM_H
+#define TXPLAN_ITEM_H
+
+#include "compat.h"
+
+#include "event.h"
+#include "planlock.h"
+
+/* What a statement did to the sessions of one item */
+typedef struct SessionCounts
+{
+	int added; /* negative when some were deleted */
+	int completed;
+	int cancelled;
+	int64 price; /* in cents, by which the price changes */
+} SessionCounts;
+
+/* An item as it is after its sessions were counted */
+typedef struct CountedItem
+{
+	pg_uuid_t id;
+	bool finished; /* by this statement */
+	char *status;
+	int sessions_total;
+	int sessions_completed;
+	int sessions_cancelled;
+	char *price;
+	char *treatment_ref; /* NULL where there is none, as below */
+	char *description;
+	char *category_key;
+	const pg_uuid_t *professional_id;
+} CountedItem;
+
+extern bool CountSessions(Settlement *settlement, const TreatmentPlan *plan,
+						  const pg_uuid_t *item_id, const SessionCounts *counts,
+						  const char *via, CountedItem *item);
+extern void PublishFinish(Settlement *settlement, TreatmentPlan *plan,
+						  const CountedItem *item, const char *via);
+extern void PublishItemChange(Settlement *settlement, TreatmentPlan *plan,
+							  const pg_uuid_t *item_id,
+							  const pg_uuid_t *session_id, const char *changed);
+
+#endif /* TXPLAN_ITEM_H */

@@ -1,0 +1,58 @@
+/*
+ * planlock.h
+ *		The plans that a transaction holds locked, as the engine sees them.
+ */
+#ifndef TXPLAN_PLANLOCK_H
+#define TXPLAN_PLANLOCK_H
+
+#include "compat.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+#include "row.h"
+
+#define HASH_BYTES 32
+
+typedef struct PlanKey
+{
+	pg_uuid_t id;
+	pg_uuid_t clinic_id;
+} PlanKey;
+
+/*
+ * A plan that this transaction has locked.  The counters, version and history
+ * of the row are those of the table as soon as WritePlan has run.
+ */
+typedef struct TreatmentPlan
+{
+	PlanKey key;
+	bool valid;			 /* whether the rest is that of the row */
+	TimestampTz read_at; /* start of the client's statement that read it */
+	char *number;
+	char *workflow;
+	char *status;
+	pg_uuid_t patient_id;
+	bool has_professional;
+	pg_uuid_t professional_id;
+	int32 items_total;
+	int32 items_completed;
+	int32 items_cancelled;
+	int64 version;
+	int64 history_length;
+	uint8 history_head[HASH_BYTES];
+	int32 next_position; /* of a new item; 0 when not looked up yet */
+} TreatmentPlan;
+
+extern void InitPlanLock(void);
+extern TreatmentPlan *LockPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
+extern TreatmentPlan *
+LockPlanArgument(FunctionCallInfo fcinfo, int id_argument, int clinic_argument);
+extern TreatmentPlan *HeldPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
+extern void RefreshPlan(TreatmentPlan *plan);
+extern void ForgetPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
+extern void PlanFromRow(TreatmentPlan *plan, const Row *row);
+extern bool FindClinicOf(RecordTable table, const pg_uuid_t *id,
+						 pg_uuid_t *clinic_id, pg_uuid_t *plan_id);
+
+#endif /* TXPLAN_PLANLOCK_H */

@@ -1,0 +1,378 @@
+/*
+ * record.c
+ *		Whether the record is there and of our version; what install() calls.
+ *
+ * What is known of the record is kept for each backend and looked up again
+ * after any change of one of its tables.
+ */
+#include "record.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "error.h"
+#include "spi.h"
+
+#define RECORD_SCHEMA "txplan"
+
+static const char *const table_names[TABLE_COUNT] = {
+	"clinics",			"professionals", "patients", "catalog_items",
+	"catalog_sessions", "workflows",	 "events",	 "history",
+	"number_counters",	"plans",		 "items",	 "sessions",
+	"earned_entries"
+};
+
+typedef struct RecordState
+{
+	bool valid; /* cleared by the callback, set last */
+	Oid schema;
+	Oid owner;
+	Oid tables[TABLE_COUNT];
+	Oid versions;
+	Oid event_sequence;
+} RecordState;
+
+static RecordState record_state = { false };
+
+static SavedQuery find_version = {
+	"SELECT 1 FROM txplan.record_versions AS v WHERE v.version" EQ "$1",
+	1,
+	{ TEXTOID }
+};
+
+PG_FUNCTION_INFO_V1(txplan_version);
+PG_FUNCTION_INFO_V1(txplan_ensure_constraint);
+PG_FUNCTION_INFO_V1(txplan_ensure_table_is_ours);
+
+/*
+ * ForgetRecord is told of every change of a relation.  It may be called at any
+ * time, so it does no more than lower a flag.
+ */
+static void
+ForgetRecord(Datum argument, Oid relation)
+{
+	int i;
+
+	if (!record_state.valid)
+		return;
+	if (relation == InvalidOid || relation == record_state.versions ||
+		relation == record_state.event_sequence)
+	{
+		record_state.valid = false;
+		return;
+	}
+	for (i = 0; i < TABLE_COUNT; i++)
+		if (record_state.tables[i] == relation)
+			record_state.valid = false;
+}
+
+/*
+ * InitRecord registers the callback, once for each backend.
+ */
+void
+InitRecord(void)
+{
+	CacheRegisterRelcacheCallback(ForgetRecord, (Datum) 0);
+}
+
+/*
+ * RaiseNotInstalled says what to do when the record is not usable.
+ */
+static void
+RaiseNotInstalled(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TX_NOT_INSTALLED),
+			 errmsg("the record of txplan is not installed"),
+			 errdetail("%s", detail),
+			 errhint("Run SELECT txplan.install() as the role that owns the "
+					 "record, or shall own it.")));
+}
+
+/*
+ * FindRecord looks up the tables and their owner.
+ */
+static void
+FindRecord(RecordState *state)
+{
+	HeapTuple tuple;
+	int i;
+
+	state->schema = get_namespace_oid(RECORD_SCHEMA, true);
+	if (!OidIsValid(state->schema))
+		RaiseNotInstalled("There is no schema txplan.");
+	for (i = 0; i < TABLE_COUNT; i++)
+	{
+		state->tables[i] = get_relname_relid(table_names[i], state->schema);
+		if (!OidIsValid(state->tables[i]))
+			RaiseNotInstalled(psprintf("There is no table txplan.%s.",
+									   table_names[i]));
+	}
+	state->versions = get_relname_relid("record_versions", state->schema);
+	state->event_sequence = get_relname_relid("events_id_seq", state->schema);
+	if (!OidIsValid(state->versions) || !OidIsValid(state->event_sequence))
+		RaiseNotInstalled("There is no table txplan.record_versions, or no "
+						  "sequence txplan.events_id_seq.");
+
+	tuple =
+		SearchSysCache1(RELOID, ObjectIdGetDatum(state->tables[TABLE_PLANS]));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u",
+			 state->tables[TABLE_PLANS]);
+	state->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * RequireRecord raises TX008 unless the record is there and has the version of
+ * this code.  It costs nothing once that is known.
+ */
+void
+RequireRecord(void)
+{
+	RecordState found = { false };
+	Datum version;
+	uint64 rows;
+
+	if (record_state.valid)
+		return;
+
+	FindRecord(&found);
+	found.valid = true;
+
+	/* The query below runs as the owner, so what was found goes in before. */
+	record_state = found;
+	PG_TRY();
+	{
+		ConnectSpi();
+		version = CStringGetTextDatum(TXPLAN_VERSION);
+		rows = RunQuery(&find_version, AS_OWNER, &version, NULL);
+		FinishSpi();
+		if (rows == 0)
+			RaiseNotInstalled("The record has not been brought to version " TXPLAN_VERSION
+							  ".");
+	}
+	PG_CATCH();
+	{
+		record_state.valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * RecordOwner is the role that owns the record, taken from table plans.
+ */
+Oid
+RecordOwner(void)
+{
+	return record_state.owner;
+}
+
+/*
+ * RecordRelation is the relation of a table.
+ */
+Oid
+RecordRelation(RecordTable table)
+{
+	return record_state.tables[table];
+}
+
+/*
+ * EventSequence is the relation that numbers events.
+ */
+Oid
+EventSequence(void)
+{
+	return record_state.event_sequence;
+}
+
+/*
+ * RequirePrivilege raises 42501 unless the caller may do at least something of
+ * the kind to the table.  Functions ask it before they lock anything; which
+ * columns and rows the caller may touch is checked when the statement runs.
+ */
+void
+RequirePrivilege(RecordTable table, AclMode mode)
+{
+	Oid relation = RecordRelation(table);
+	Oid user = GetUserId();
+
+	if (pg_class_aclcheck(relation, user, mode) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(relation, user, mode, ACLMASK_ANY) ==
+			ACLCHECK_OK)
+		return;
+	aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table_names[table]);
+}
+
+/*
+ * OurTrigger checks that a function was called as a trigger of the record.
+ *
+ * Anybody may attach a trigger function to a table of their own; the engine
+ * would then write, as the record's owner, what that table says.  So the table
+ * must stand in our schema and belong to the record's owner.
+ */
+TriggerData *
+OurTrigger(FunctionCallInfo fcinfo, const char *function)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function \"%s\" was not called as a trigger",
+							   function),
+						errhint("Only tables of the record call it.")));
+	RequireRecord();
+	if (RelationGetNamespace(trigger->tg_relation) != record_state.schema ||
+		trigger->tg_relation->rd_rel->relowner != record_state.owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" serves only tables of the record",
+						function),
+				 errdetail("Table \"%s\" is not in schema txplan or belongs "
+						   "to another role than the record.",
+						   RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Drop the trigger.")));
+	return trigger;
+}
+
+/*
+ * txplan_version is the version of this code.
+ */
+Datum
+txplan_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(TXPLAN_VERSION));
+}
+
+/*
+ * RunDefinition runs a statement of install().  It is the one place where text
+ * is put together to a statement; the text is that of our own script.
+ */
+static void
+RunDefinition(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
+}
+
+/*
+ * txplan_ensure_constraint adds a constraint when it is missing.
+ *
+ * It is added without looking at the rows and then checked in a
+ * subtransaction, so that rows which break it are reported and do not stop
+ * install().  A unique constraint cannot be had that way; there the rows must
+ * be mended first.
+ */
+Datum
+txplan_ensure_constraint(PG_FUNCTION_ARGS)
+{
+	char *table = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char *definition = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char *summary = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	Oid schema = get_namespace_oid(RECORD_SCHEMA, false);
+	Oid relation = get_relname_relid(table, schema);
+	bool deferrable_check = strncmp(definition, "UNIQUE", 6) != 0;
+	bool missing;
+	char *qualified = psprintf("%s.%s", RECORD_SCHEMA, quote_identifier(table));
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (!OidIsValid(relation))
+		elog(ERROR, "relation \"%s\" does not exist", table);
+	missing = !OidIsValid(get_relation_constraint_oid(relation, name, true));
+
+	ConnectSpi();
+	if (missing)
+		RunDefinition(psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
+							   qualified, quote_identifier(name), definition,
+							   deferrable_check ? " NOT VALID" : ""));
+	if (deferrable_check)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(context);
+		PG_TRY();
+		{
+			RunDefinition(psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s",
+								   qualified, quote_identifier(name)));
+			ReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(context);
+			CurrentResourceOwner = owner;
+		}
+		PG_CATCH();
+		{
+			ErrorData *error;
+
+			MemoryContextSwitchTo(context);
+			error = CopyErrorData();
+			FlushErrorState();
+			RollbackAndReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(context);
+			CurrentResourceOwner = owner;
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("rows of \"%s\" break the rule \"%s\"", table,
+							name),
+					 errdetail("%s.", error->message),
+					 errhint("Mend them and run SELECT txplan.install() again.")));
+		}
+		PG_END_TRY();
+	}
+	RunDefinition(psprintf("COMMENT ON CONSTRAINT %s ON %s IS %s",
+						   quote_identifier(name), qualified,
+						   quote_literal_cstr(summary)));
+	FinishSpi();
+	PG_RETURN_VOID();
+}
+
+/*
+ * txplan_ensure_table_is_ours refuses to build upon something else that has the
+ * name of a table of the record: a view, or a table without our columns.
+ */
+Datum
+txplan_ensure_table_is_ours(PG_FUNCTION_ARGS)
+{
+	char *table = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ArrayType *columns = PG_GETARG_ARRAYTYPE_P(1);
+	Oid schema = get_namespace_oid(RECORD_SCHEMA, false);
+	Oid relation = get_relname_relid(table, schema);
+	Datum *names;
+	int n;
+	int i;
+	char kind;
+
+	if (!OidIsValid(relation))
+		PG_RETURN_VOID();
+	kind = get_rel_relkind(relation);
+	deconstruct_array(columns, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL,
+					  &n);
+	for (i = 0; i < n; i++)
+	{
+		char *column = TextDatumGetCString(names[i]);
+
+		if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) ||
+			get_attnum(relation, column) == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_TABLE),
+					 errmsg("\"txplan.%s\" stands in the way of the record",
+							table),
+					 errdetail("It is no table, or has no column \"%s\", so it "
+							   "is not the record's.",
+							   column),
+					 errhint("Rename it or move it to another schema, then run "
+							 "SELECT txplan.install() again.")));
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,391 @@
+/*
+ * sessionfacts.c
+ *		What follows from a statement on sessions: money, counts, events.
+ *
+ * The rows of a statement are put in the order of plans, items and sequence, so
+ * that each plan is written once, each item counted once, and the facts told in
+ * the order in which people think of them.
+ */
+#include "session.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "allocation.h"
+#include "earned.h"
+#include "error.h"
+#include "item.h"
+#include "row.h"
+#include "settle.h"
+#include "spi.h"
+
+/* What happened to a session; one row may tell several of these */
+#define SESSION_ADDED 0x01
+#define SESSION_DELETED 0x02
+#define SESSION_AMOUNT_CHANGED 0x04
+#define SESSION_LABEL_CHANGED 0x08
+#define SESSION_SEQUENCE_CHANGED 0x10
+#define SESSION_NOTE_CHANGED 0x20
+#define SESSION_COMPLETED 0x40
+#define SESSION_CANCELLED 0x80
+
+typedef struct SessionFact
+{
+	PlanKey plan;
+	pg_uuid_t item_id;
+	pg_uuid_t session_id;
+	int sequence;
+	int what;
+	int64 amount; /* in cents, after the statement */
+	int64 amount_before;
+	char *label; /* NULL when there is none */
+	char *label_before;
+} SessionFact;
+
+typedef struct SessionFacts
+{
+	int count;
+	int room;
+	SessionFact *facts;
+} SessionFacts;
+
+PG_FUNCTION_INFO_V1(txplan_sessions_settle);
+
+/*
+ * CompareFacts orders facts by plan, item and sequence.
+ */
+static int
+CompareFacts(const void *left, const void *right)
+{
+	const SessionFact *a = (const SessionFact *) left;
+	const SessionFact *b = (const SessionFact *) right;
+	int order = memcmp(&a->plan, &b->plan, sizeof(PlanKey));
+
+	if (order == 0)
+		order = memcmp(&a->item_id, &b->item_id, UUID_LEN);
+	if (order == 0)
+		order = (a->sequence > b->sequence) - (a->sequence < b->sequence);
+	return order;
+}
+
+/*
+ * WhatHappened reads from a row what happened to the session.
+ */
+static int
+WhatHappened(TriggerEvent event, const Row *old_row, const Row *new_row)
+{
+	int what = 0;
+
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return SESSION_ADDED;
+	if (TRIGGER_FIRED_BY_DELETE(event))
+		return SESSION_DELETED;
+	if (RowsDiffer(old_row, new_row, SESSION_AMOUNT))
+		what |= SESSION_AMOUNT_CHANGED;
+	if (RowsDiffer(old_row, new_row, SESSION_LABEL))
+		what |= SESSION_LABEL_CHANGED;
+	if (RowsDiffer(old_row, new_row, SESSION_SEQUENCE))
+		what |= SESSION_SEQUENCE_CHANGED;
+	if (RowsDiffer(old_row, new_row, SESSION_STATUS))
+		what |= RowTextIs(new_row, SESSION_STATUS, "completed") ?
+					SESSION_COMPLETED :
+					SESSION_CANCELLED;
+	else if (RowsDiffer(old_row, new_row, SESSION_NOTE))
+		what |= SESSION_NOTE_CHANGED;
+	return what;
+}
+
+/*
+ * AddFact keeps what happened to a session, if anything did.
+ */
+static void
+AddFact(SessionFacts *facts, TriggerEvent event, const Row *old_row,
+		const Row *new_row)
+{
+	const Row *row = TRIGGER_FIRED_BY_DELETE(event) ? old_row : new_row;
+	const Row *before = TRIGGER_FIRED_BY_UPDATE(event) ? old_row : row;
+	int what = WhatHappened(event, old_row, new_row);
+	SessionFact *fact;
+
+	if (what == 0)
+		return;
+	if (facts->count == facts->room)
+	{
+		facts->room = Max(8, facts->room * 2);
+		facts->facts =
+			facts->facts == NULL ?
+				palloc(sizeof(SessionFact) * facts->room) :
+				repalloc_huge(facts->facts, sizeof(SessionFact) * facts->room);
+	}
+	fact = &facts->facts[facts->count++];
+	memset(fact, 0, sizeof(SessionFact));
+	fact->plan.id = *RowUuid(row, SESSION_PLAN_ID);
+	fact->plan.clinic_id = *RowUuid(row, SESSION_CLINIC_ID);
+	fact->item_id = *RowUuid(row, SESSION_ITEM_ID);
+	fact->session_id = *RowUuid(row, SESSION_ID);
+	fact->sequence = DatumGetInt32(RowValue(row, SESSION_SEQUENCE));
+	fact->what = what;
+	fact->amount = Cents(RowValue(row, SESSION_AMOUNT));
+	fact->amount_before = Cents(RowValue(before, SESSION_AMOUNT));
+	fact->label = RowText(row, SESSION_LABEL);
+	if (what & SESSION_LABEL_CHANGED)
+		fact->label_before = RowText(before, SESSION_LABEL);
+}
+
+/*
+ * AmountText writes cents as an amount.
+ */
+static char *
+AmountText(int64 cents)
+{
+	return psprintf(INT64_FORMAT ".%02d", cents / 100, (int) (cents % 100));
+}
+
+/*
+ * RecordSession records a change of a session in the history.
+ */
+static void
+RecordSession(PlanRun *run, const SessionFact *fact, const char *what,
+			  const char *from_value, const char *to_value)
+{
+	HistoryRow row = { 0 };
+
+	row.what = what;
+	row.item_id = &fact->item_id;
+	row.session_id = &fact->session_id;
+	row.from_value = from_value;
+	row.to_value = to_value;
+	RecordHistory(&run->settlement, run->plan, &row);
+}
+
+/*
+ * TellChange tells of a change that has no event of its own.
+ */
+static void
+TellChange(PlanRun *run, const SessionFact *fact, const char *what,
+		   const char *changed, const char *from_value, const char *to_value)
+{
+	RecordSession(run, fact, what, from_value, to_value);
+	PublishItemChange(&run->settlement, run->plan, &fact->item_id,
+					  &fact->session_id, changed);
+}
+
+/*
+ * TellChanges tells of all that changed of a session but its end.
+ */
+static void
+TellChanges(PlanRun *run, const SessionFact *fact)
+{
+	if (fact->what & SESSION_ADDED)
+		TellChange(run, fact, "session_added", "sessions", NULL,
+				   AmountText(fact->amount));
+	if (fact->what & SESSION_DELETED)
+		TellChange(run, fact, "session_removed", "sessions",
+				   AmountText(fact->amount), NULL);
+	if (fact->what & SESSION_AMOUNT_CHANGED)
+		TellChange(run, fact, "session_amount", "amount",
+				   AmountText(fact->amount_before), AmountText(fact->amount));
+	if (fact->what & SESSION_LABEL_CHANGED)
+		TellChange(run, fact, "session_label", "label", fact->label_before,
+				   fact->label);
+	if (fact->what & SESSION_SEQUENCE_CHANGED)
+		TellChange(run, fact, "session_sequence", "sequence", NULL,
+				   psprintf("%d", fact->sequence));
+	if (fact->what & SESSION_NOTE_CHANGED)
+		TellChange(run, fact, "session_note", "note", NULL, NULL);
+}
+
+/*
+ * TellEnd tells that a session was completed or cancelled; completed and
+ * cancelled are the item's counts with this one.
+ */
+static void
+TellEnd(PlanRun *run, const SessionFact *fact, const CountedItem *item,
+		int completed, int cancelled)
+{
+	bool is_completed = (fact->what & SESSION_COMPLETED) != 0;
+	Payload payload;
+
+	RecordSession(run, fact, "session_status", "pending",
+				  is_completed ? "completed" : "cancelled");
+	BeginPayload(&payload);
+	PayloadUuid(&payload, "item_id", &fact->item_id);
+	PayloadUuid(&payload, "session_id", &fact->session_id);
+	PayloadInteger(&payload, "sequence", fact->sequence);
+	PayloadText(&payload, "label", fact->label);
+	PayloadText(&payload, "amount", AmountText(fact->amount));
+	PayloadUuid(&payload, "professional_id", item->professional_id);
+	PayloadInteger(&payload, "sessions_total", item->sessions_total);
+	if (is_completed)
+	{
+		PayloadText(&payload, "completed_by", run->settlement.actor);
+		PayloadInteger(&payload, "sessions_completed", completed);
+	}
+	else
+		PayloadInteger(&payload, "sessions_cancelled", cancelled);
+	PublishEvent(&run->settlement, run->plan,
+				 is_completed ? "treatment_plan.item_session_completed" :
+								"treatment_plan.item_session_cancelled",
+				 &payload);
+}
+
+/*
+ * CountFacts adds up what happened to the sessions of one item.
+ */
+static void
+CountFacts(const SessionFact *facts, int n, SessionCounts *counts)
+{
+	int i;
+
+	memset(counts, 0, sizeof(SessionCounts));
+	for (i = 0; i < n; i++)
+	{
+		const SessionFact *fact = &facts[i];
+
+		if (fact->what & SESSION_ADDED)
+		{
+			counts->added++;
+			counts->price += fact->amount;
+		}
+		if (fact->what & SESSION_DELETED)
+		{
+			counts->added--;
+			counts->price -= fact->amount;
+		}
+		if (fact->what & SESSION_AMOUNT_CHANGED)
+			counts->price += fact->amount - fact->amount_before;
+		if (fact->what & SESSION_COMPLETED)
+			counts->completed++;
+		if (fact->what & SESSION_CANCELLED)
+			counts->cancelled++;
+	}
+}
+
+/*
+ * TellPrice tells that an item's price followed its sessions.
+ */
+static void
+TellPrice(PlanRun *run, const CountedItem *item, int64 difference)
+{
+	HistoryRow row = { 0 };
+	Datum after =
+		DirectFunctionCall3(numeric_in, CStringGetDatum(item->price),
+							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+	row.what = "item_price";
+	row.item_id = &item->id;
+	row.from_value = AmountText(Cents(after) - difference);
+	row.to_value = item->price;
+	RecordHistory(&run->settlement, run->plan, &row);
+	PublishItemChange(&run->settlement, run->plan, &item->id, NULL, "price");
+}
+
+/*
+ * SettleItemFacts counts what happened to the sessions of one item, and tells.
+ */
+static void
+SettleItemFacts(PlanRun *run, const SessionFact *facts, int n)
+{
+	Completion *meant = CurrentCompletion();
+	const char *via = meant == NULL ? "session" : meant->via;
+	TreatmentPlan *plan = LockPlan(&facts->plan.id, &facts->plan.clinic_id);
+	SessionCounts counts;
+	CountedItem item = { .status = NULL };
+	bool counted;
+	int completed;
+	int cancelled;
+	int i;
+
+	/* The plan went, and the sessions along with it. */
+	if (plan == NULL)
+		return;
+	CountFacts(facts, n, &counts);
+	counted = counts.added != 0 || counts.completed != 0 ||
+			  counts.cancelled != 0 || counts.price != 0;
+	EnterPlanOfRun(run, plan);
+	if (counted && !CountSessions(&run->settlement, plan, &facts->item_id,
+								  &counts, via, &item))
+		return;
+	RefreshPlan(plan);
+	if (counted && item.sessions_total == 0)
+		ereport(ERROR, (errcode(ERRCODE_TX_TRANSITION_BLOCKED),
+						errmsg("item \"%s\" would have no session left",
+							   UuidText(&facts->item_id)),
+						errdetail("An item has at least one session."),
+						errhint("Remove the item with txplan.remove_item().")));
+
+	completed = item.sessions_completed - counts.completed;
+	cancelled = item.sessions_cancelled - counts.cancelled;
+	for (i = 0; i < n; i++)
+	{
+		const SessionFact *fact = &facts[i];
+
+		TellChanges(run, fact);
+		if (fact->what & SESSION_COMPLETED)
+		{
+			BookEarned(&run->settlement, plan, &item, &fact->session_id,
+					   fact->label, fact->amount);
+			TellEnd(run, fact, &item, ++completed, cancelled);
+		}
+		if (fact->what & SESSION_CANCELLED)
+			TellEnd(run, fact, &item, completed, ++cancelled);
+	}
+	if (counts.price != 0)
+		TellPrice(run, &item, counts.price);
+	if (counted && item.finished)
+		PublishFinish(&run->settlement, plan, &item, via);
+	if (meant != NULL && counted)
+	{
+		meant->item_id = facts->item_id;
+		strlcpy(meant->item_status, item.status, sizeof(meant->item_status));
+	}
+}
+
+/*
+ * txplan_sessions_settle is the trigger after each statement on sessions.
+ */
+Datum
+txplan_sessions_settle(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = OurTrigger(fcinfo, "sessions_settle");
+	SessionFacts facts = { 0 };
+	MemoryContext each;
+	PlanRun run;
+	ChangedRows changes;
+	Row old_row = { 0 };
+	Row new_row = { 0 };
+	int first;
+	int next;
+
+	if (WrittenByEngine(TABLE_SESSIONS))
+		return PointerGetDatum(NULL);
+	OpenChanges(&changes, trigger, TABLE_SESSIONS);
+	while (NextChange(&changes, &old_row, &new_row))
+		AddFact(&facts, trigger->tg_event, &old_row, &new_row);
+	CloseChanges(&changes);
+	if (facts.count == 0)
+		return PointerGetDatum(NULL);
+	if (facts.count > 1)
+		qsort(facts.facts, facts.count, sizeof(SessionFact), CompareFacts);
+
+	each = AllocSetContextCreate(CurrentMemoryContext, "txplan session settled",
+								 ALLOCSET_DEFAULT_SIZES);
+	BeginRun(&run);
+	for (first = 0; first < facts.count; first = next)
+	{
+		const SessionFact *fact = &facts.facts[first];
+		MemoryContext old = MemoryContextSwitchTo(each);
+
+		for (next = first + 1; next < facts.count; next++)
+			if (memcmp(&facts.facts[next].item_id, &fact->item_id, UUID_LEN) !=
+				0)
+				break;
+		SettleItemFacts(&run, fact, next - first);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(each);
+	}
+	EndRun(&run);
+	MemoryContextDelete(each);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,324 @@
+/*
+ * spi.c
+ *		Saved queries and the switch to the record's owner.
+ *
+ * What the engine writes is told from what a client writes by a mark that is
+ * set while the engine's statement runs.  The mark names the table and the depth
+ * of triggers, so a statement that some other trigger runs meanwhile is a
+ * client's.  It is a variable of this file: no setting reaches it.
+ */
+#include "spi.h"
+
+#include "access/xact.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+typedef struct EngineMark
+{
+	bool set;
+	int depth; /* triggers around the engine's statement */
+	RecordTable table;
+} EngineMark;
+
+static EngineMark engine_mark = { false, 0, TABLE_PLANS };
+
+static void PrepareQuery(SavedQuery *query);
+
+/*
+ * TriggerDepth tells how many triggers are running, one in another.
+ */
+int
+TriggerDepth(void)
+{
+	return DatumGetInt32(pg_trigger_depth(NULL));
+}
+
+/*
+ * ConnectSpi opens SPI; an error closes it with the transaction.
+ */
+void
+ConnectSpi(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+/*
+ * FinishSpi closes SPI and frees what was allocated since ConnectSpi.
+ */
+void
+FinishSpi(void)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not finish SPI");
+}
+
+/*
+ * EnterOwner acts as the record's owner until LeaveOwner, as foreign keys do.
+ * An error in between restores the user with the (sub)transaction.
+ *
+ * Restricted: no temporary tables, no LISTEN, no change of role, for functions
+ * that are not ours.
+ */
+void
+EnterOwner(OwnerScope *scope, bool restricted)
+{
+	int security = SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS;
+
+	if (restricted)
+		security |= SECURITY_RESTRICTED_OPERATION;
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	SetUserIdAndSecContext(RecordOwner(), scope->security | security);
+}
+
+/*
+ * LeaveOwner is the caller again.
+ */
+void
+LeaveOwner(const OwnerScope *scope)
+{
+	SetUserIdAndSecContext(scope->user, scope->security);
+}
+
+/*
+ * PrepareQuery makes the saved plan, or makes it anew when something it stands
+ * on has changed.
+ *
+ * It plans at once with sequential scans discouraged: a plan made while a table
+ * was small would otherwise go on scanning it when it is large.
+ */
+static void
+PrepareQuery(SavedQuery *query)
+{
+	CachedPlan *generic;
+	int nest;
+
+	if (query->plan != NULL && !SPI_plan_is_valid(query->plan))
+	{
+		SPIPlanPtr stale = query->plan;
+
+		query->plan = NULL;
+		SPI_freeplan(stale);
+	}
+	if (query->plan == NULL)
+	{
+		SPIPlanPtr plan;
+
+		plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+								  CURSOR_OPT_GENERIC_PLAN);
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", query->sql,
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not keep the plan of \"%s\"", query->sql);
+		query->plan = plan;
+
+		nest = NewGUCNestLevel();
+		(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+		generic = SPI_plan_get_cached_plan(plan);
+		if (generic != NULL)
+			ReleaseCachedPlan(generic, CurrentResourceOwner);
+		AtEOXact_GUC(true, nest);
+	}
+}
+
+/*
+ * Execute runs a prepared query in the role that is in force.
+ */
+static uint64
+Execute(SavedQuery *query, bool latest, Datum *values, const char *nulls)
+{
+	int result;
+
+	PrepareQuery(query);
+	if (latest)
+		result = SPI_execute_snapshot(query->plan, values, nulls,
+									  GetLatestSnapshot(), InvalidSnapshot,
+									  true, false, 0);
+	else
+		result = SPI_execute_plan(query->plan, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", query->sql,
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * RunQuery runs a query and returns the number of its rows.
+ *
+ * Each run takes a snapshot of its own (at read committed), so what it reads
+ * after a lock is what the lock protects.
+ */
+uint64
+RunQuery(SavedQuery *query, QueryUser user, Datum *values, const char *nulls)
+{
+	OwnerScope scope;
+	uint64 rows;
+
+	if (user == AS_CALLER)
+		return Execute(query, false, values, nulls);
+	EnterOwner(&scope, false);
+	rows = Execute(query, user == AS_OWNER_NOW, values, nulls);
+	LeaveOwner(&scope);
+	return rows;
+}
+
+/*
+ * RunEngineWrite runs a statement that writes a table as the engine: as the
+ * record's owner, and recognised by the table's triggers.
+ */
+static uint64
+RunEngineWrite(SavedQuery *query, RecordTable table, Datum *values,
+			   const char *nulls)
+{
+	EngineMark saved = engine_mark;
+	uint64 rows = 0;
+
+	engine_mark.set = true;
+	engine_mark.depth = TriggerDepth();
+	engine_mark.table = table;
+	PG_TRY();
+	{
+		rows = RunQuery(query, AS_OWNER, values, nulls);
+	}
+	PG_FINALLY();
+	{
+		engine_mark = saved;
+	}
+	PG_END_TRY();
+	return rows;
+}
+
+/*
+ * WrittenByEngine tells a trigger whether the statement that fired it is the
+ * engine's own.
+ */
+bool
+WrittenByEngine(RecordTable table)
+{
+	return engine_mark.set && engine_mark.table == table &&
+		   TriggerDepth() == engine_mark.depth + 1;
+}
+
+/*
+ * FetchRow takes a row of the last query apart.  What it points to lives until
+ * FinishSpi.
+ */
+void
+FetchRow(uint64 row, Datum *values, bool *nulls)
+{
+	heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, values,
+					  nulls);
+}
+
+/*
+ * KeepFirstRow copies the first row of the last query, if there is one, to a
+ * context that outlives SPI.
+ */
+static bool
+KeepFirstRow(MemoryContext context, uint64 rows, Datum *columns, bool *isnull)
+{
+	TupleDesc descriptor;
+	MemoryContext old;
+	int i;
+
+	if (rows == 0)
+		return false;
+	FetchRow(0, columns, isnull);
+	descriptor = SPI_tuptable->tupdesc;
+	old = MemoryContextSwitchTo(context);
+	for (i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (!isnull[i] && !attribute->attbyval)
+			columns[i] = datumCopy(columns[i], false, attribute->attlen);
+	}
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/*
+ * QueryRow runs a query and copies its first row to the caller's memory.
+ */
+bool
+QueryRow(SavedQuery *query, QueryUser user, Datum *values, const char *nulls,
+		 Datum *columns, bool *isnull)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool found;
+
+	ConnectSpi();
+	found = KeepFirstRow(context, RunQuery(query, user, values, nulls), columns,
+						 isnull);
+	FinishSpi();
+	return found;
+}
+
+/*
+ * EngineWriteRow runs a statement of the engine and copies the first row that it
+ * returns to the caller's memory.
+ */
+bool
+EngineWriteRow(SavedQuery *query, RecordTable table, Datum *values,
+			   const char *nulls, Datum *columns, bool *isnull)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool found;
+
+	ConnectSpi();
+	found = KeepFirstRow(context, RunEngineWrite(query, table, values, nulls),
+						 columns, isnull);
+	FinishSpi();
+	return found;
+}
+
+/*
+ * EngineWrite runs a statement of the engine and returns the number of rows.
+ */
+uint64
+EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
+			const char *nulls)
+{
+	uint64 rows;
+
+	ConnectSpi();
+	rows = RunEngineWrite(query, table, values, nulls);
+	FinishSpi();
+	return rows;
+}
+
+/*
+ * ReturnQueryRows makes the rows of a query the result of the function at hand.
+ * The query runs as the caller.
+ */
+void
+ReturnQueryRows(FunctionCallInfo fcinfo, SavedQuery *query, Datum *values,
+				const char *nulls)
+{
+	ReturnSetInfo *result;
+	uint64 row;
+
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ConnectSpi();
+	(void) RunQuery(query, AS_CALLER, values, nulls);
+	for (row = 0; row < SPI_processed; row++)
+	{
+		Datum columns[MaxTupleAttributeNumber];
+		bool isnull[MaxTupleAttributeNumber];
+
+		FetchRow(row, columns, isnull);
+		tuplestore_putvalues(result->setResult, result->setDesc, columns,
+							 isnull);
+	}
+	FinishSpi();
+}

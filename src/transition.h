@@ -1,0 +1,44 @@
+/*
+ * transition.h
+ *		The one place where a plan's status changes.
+ */
+#ifndef TXPLAN_TRANSITION_H
+#define TXPLAN_TRANSITION_H
+
+#include "compat.h"
+
+#include "nodes/pg_list.h"
+
+#include "planlock.h"
+#include "spi.h"
+#include "workflow.h"
+
+/* What a function means by the UPDATE of a plan that it runs */
+typedef struct Intent
+{
+	const char *action; /* NULL when no action is meant */
+	const char *reason;
+	const char *note;
+	bool automatic;		  /* taken by the engine */
+	int items_reassigned; /* by a change of the plan's doctor */
+} Intent;
+
+extern const Intent *CurrentIntent(void);
+extern uint64 RunWithIntent(const Intent *intent, SavedQuery *query,
+							QueryUser user, Datum *values, const char *nulls);
+
+extern const Workflow *RequireWorkflow(const char *name);
+extern const WorkflowState *StateOfPlan(const TreatmentPlan *plan);
+extern const WorkflowTransition *
+ChooseTransition(const Workflow *workflow, const TreatmentPlan *plan,
+				 const char *to_state);
+extern void
+CheckTransition(const Workflow *workflow, const WorkflowTransition *transition,
+				const TreatmentPlan *plan, const char *reason);
+extern bool MayAdvance(const TreatmentPlan *plan);
+extern void AdvancePlan(TreatmentPlan *plan);
+
+extern void RequireEditable(const TreatmentPlan *plan, const char *what);
+extern void RequireTreatable(const TreatmentPlan *plan, const char *what);
+
+#endif /* TXPLAN_TRANSITION_H */

@@ -1,0 +1,33 @@
+/*
+ * txplan.c
+ *		What happens when the library is loaded.
+ */
+#include "compat.h"
+
+#include "actor.h"
+#include "catalog.h"
+#include "notify.h"
+#include "planlock.h"
+#include "record.h"
+#include "row.h"
+#include "workflow.h"
+
+TXPLAN_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+/*
+ * _PG_init defines the settings and registers the callbacks of all rooms.
+ */
+void
+_PG_init(void)
+{
+	InitActor();
+	InitNotify();
+	InitRecord();
+	InitRow();
+	InitWorkflow();
+	InitCatalog();
+	InitPlanLock();
+	MarkGUCPrefixReserved("txplan");
+}
