@@ -3,14 +3,17 @@
 
 -- == extension ==
 
+-- Without SET, and with all names qualified, it becomes part of the query that
+-- calls it, which is several times as fast.
 CREATE FUNCTION txplan.history_field(value text)
 RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-	SELECT CASE WHEN value IS NULL THEN convert_to('-,', 'UTF8')
-		ELSE convert_to(octet_length(convert_to(value, 'UTF8'))::text || ':', 'UTF8')
-			|| convert_to(value, 'UTF8') || convert_to(',', 'UTF8') END
+	SELECT CASE WHEN value IS NULL THEN pg_catalog.convert_to('-,', 'UTF8')
+		ELSE pg_catalog.convert_to(pg_catalog.concat(pg_catalog.octet_length(
+				pg_catalog.convert_to(value, 'UTF8')), ':'), 'UTF8')
+			OPERATOR(pg_catalog.||) pg_catalog.convert_to(value, 'UTF8')
+			OPERATOR(pg_catalog.||) '\x2c'::pg_catalog.bytea END
 $$;
 
 COMMENT ON FUNCTION txplan.history_field(text) IS

@@ -170,7 +170,7 @@ PERFORM txplan.ensure_constraint('plans', 'plans_counters_fit',
 	'CHECK (items_completed >= 0 AND items_cancelled >= 0 AND items_completed + items_cancelled <= items_total)',
 	'Completed and cancelled items are items');
 PERFORM txplan.ensure_constraint('plans', 'plans_history_head_is_sha256',
-	'CHECK (pg_catalog.octet_length(history_head) = 32 AND history_length > 0)',
+	'CHECK (history_length >= 0 AND (history_length = 0) = (history_head IS NULL) AND pg_catalog.octet_length(history_head) = 32)',
 	'A chain that has rows has a head of 32 bytes');
 CREATE INDEX IF NOT EXISTS plans_by_clinic_and_status
 	ON txplan.plans (clinic_id, status, status_changed_at);

@@ -11,41 +11,33 @@
 #include "spi.h"
 #include "transition.h"
 
-static SavedQuery assign = { "UPDATE txplan.items SET professional_id = $3 "
-							 "WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-							 3,
-							 { UUIDOID, UUIDOID, UUIDOID } };
+SAVED_QUERY(assign,
+			"UPDATE txplan.items SET professional_id = $3 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, UUIDOID);
 
-static SavedQuery find_item_doctor = { "SELECT i.status" EQ
-									   "'pending', i.status "
-									   "FROM txplan.items AS i "
-									   "WHERE i.id" EQ "$1 AND i.clinic_id" EQ
-									   "$2",
-									   2,
-									   { UUIDOID, UUIDOID } };
+SAVED_QUERY(find_item_doctor,
+			"SELECT i.status" EQ "'pending', i.status "
+			"FROM txplan.items AS i "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
-static SavedQuery count_pending = {
-	"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM txplan.items AS i "
-	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2 "
-	"AND i.professional_id" EQ "$3 AND i.status" EQ "'pending'",
-	3,
-	{ UUIDOID, UUIDOID, UUIDOID }
-};
+SAVED_QUERY(count_pending,
+			"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM txplan.items AS i "
+			"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2 "
+			"AND i.professional_id" EQ "$3 AND i.status" EQ "'pending'",
+			UUIDOID, UUIDOID, UUIDOID);
 
-static SavedQuery change_plan = {
-	"UPDATE txplan.plans SET professional_id = $3 "
-	"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-	3,
-	{ UUIDOID, UUIDOID, UUIDOID }
-};
+SAVED_QUERY(change_plan,
+			"UPDATE txplan.plans SET professional_id = $3 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, UUIDOID);
 
-static SavedQuery move_pending = {
-	"UPDATE txplan.items AS i SET professional_id = $4 "
-	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2 "
-	"AND i.professional_id" EQ "$3 AND i.status" EQ "'pending'",
-	4,
-	{ UUIDOID, UUIDOID, UUIDOID, UUIDOID }
-};
+SAVED_QUERY(move_pending,
+			"UPDATE txplan.items AS i SET professional_id = $4 "
+			"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2 "
+			"AND i.professional_id" EQ "$3 AND i.status" EQ "'pending'",
+			UUIDOID, UUIDOID, UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_assign_professional);
 PG_FUNCTION_INFO_V1(txplan_change_professional);

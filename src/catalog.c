@@ -26,60 +26,49 @@
 static HTAB *entries = NULL;
 static MemoryContext entries_context = NULL;
 
-static SavedQuery read_entry = {
-	"SELECT c.name, c.category_key, c.price, c.active "
-	"FROM txplan.catalog_items AS c "
-	"WHERE c.id" EQ "$1 AND c.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(read_entry,
+			"SELECT c.name, c.category_key, c.price, c.active "
+			"FROM txplan.catalog_items AS c "
+			"WHERE c.id" EQ "$1 AND c.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
-static SavedQuery read_steps = {
-	"SELECT s.label, s.price FROM txplan.catalog_sessions AS s "
-	"WHERE s.catalog_item_id" EQ "$1 AND s.clinic_id" EQ "$2 "
-	"ORDER BY s.sequence",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(read_steps,
+			"SELECT s.label, s.price FROM txplan.catalog_sessions AS s "
+			"WHERE s.catalog_item_id" EQ "$1 AND s.clinic_id" EQ "$2 "
+			"ORDER BY s.sequence",
+			UUIDOID, UUIDOID);
 
-static SavedQuery find_elsewhere = {
-	"SELECT 1 FROM txplan.catalog_items AS c WHERE c.id" EQ "$1", 1, { UUIDOID }
-};
+SAVED_QUERY(find_elsewhere,
+			"SELECT 1 FROM txplan.catalog_items AS c WHERE c.id" EQ "$1",
+			UUIDOID);
 
-static SavedQuery lock_catalog_item = {
-	"SELECT 1 FROM txplan.catalog_items AS c "
-	"WHERE c.id" EQ "$1 AND c.clinic_id" EQ "$2 "
-	"FOR NO KEY UPDATE OF c",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(lock_catalog_item,
+			"SELECT 1 FROM txplan.catalog_items AS c "
+			"WHERE c.id" EQ "$1 AND c.clinic_id" EQ "$2 "
+			"FOR NO KEY UPDATE OF c",
+			UUIDOID, UUIDOID);
 
-static SavedQuery add_up = { "SELECT c.price, pg_catalog.sum(s.price), c.code "
-							 "FROM txplan.catalog_items AS c "
-							 "JOIN txplan.catalog_sessions AS s "
-							 "ON s.catalog_item_id" EQ "c.id AND s.clinic_id" EQ
-							 "c.clinic_id "
-							 "WHERE c.id" EQ "$1 AND c.clinic_id" EQ "$2 "
-							 "GROUP BY c.id, c.clinic_id, c.price, c.code",
-							 2,
-							 { UUIDOID, UUIDOID } };
+SAVED_QUERY(add_up,
+			"SELECT c.price, pg_catalog.sum(s.price), c.code "
+			"FROM txplan.catalog_items AS c "
+			"JOIN txplan.catalog_sessions AS s "
+			"ON s.catalog_item_id" EQ "c.id AND s.clinic_id" EQ "c.clinic_id "
+			"WHERE c.id" EQ "$1 AND c.clinic_id" EQ "$2 "
+			"GROUP BY c.id, c.clinic_id, c.price, c.code",
+			UUIDOID, UUIDOID);
 
-static SavedQuery insert_item = {
-	"INSERT INTO txplan.catalog_items (clinic_id, code, name, price, "
-	"category_key) VALUES ($1, $2, $3, $4, $5) RETURNING id",
-	5,
-	{ UUIDOID, TEXTOID, TEXTOID, NUMERICOID, TEXTOID }
-};
+SAVED_QUERY(insert_item,
+			"INSERT INTO txplan.catalog_items (clinic_id, code, name, price, "
+			"category_key) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+			UUIDOID, TEXTOID, TEXTOID, NUMERICOID, TEXTOID);
 
-static SavedQuery insert_steps = {
-	"INSERT INTO txplan.catalog_sessions (clinic_id, catalog_item_id, sequence, "
-	"label, price) "
-	"SELECT $1, $2, s.sequence, s.label, s.price "
-	"FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4)) "
-	"WITH ORDINALITY AS s (label, price, sequence)",
-	4,
-	{ UUIDOID, UUIDOID, TEXTARRAYOID, NUMERICARRAYOID }
-};
+SAVED_QUERY(insert_steps,
+			"INSERT INTO txplan.catalog_sessions (clinic_id, catalog_item_id, sequence, "
+			"label, price) "
+			"SELECT $1, $2, s.sequence, s.label, s.price "
+			"FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4)) "
+			"WITH ORDINALITY AS s (label, price, sequence)",
+			UUIDOID, UUIDOID, TEXTARRAYOID, NUMERICARRAYOID);
 
 PG_FUNCTION_INFO_V1(txplan_create_catalog_item);
 PG_FUNCTION_INFO_V1(txplan_catalog_sessions_check);

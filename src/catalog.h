@@ -29,8 +29,8 @@ typedef struct CatalogEntry
 } CatalogEntry;
 
 extern void InitCatalog(void);
-extern const CatalogEntry *
-FindCatalogEntry(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
+extern const CatalogEntry *FindCatalogEntry(const pg_uuid_t *id,
+											const pg_uuid_t *clinic_id);
 extern void ForgetCatalog(void);
 
 #endif /* TXPLAN_CATALOG_H */

@@ -11,16 +11,13 @@
 #include "registry.h"
 #include "spi.h"
 
-static SavedQuery read_document = { "SELECT txplan.plan_document($1, $2)",
-									2,
-									{ UUIDOID, UUIDOID } };
+SAVED_QUERY(read_document, "SELECT txplan.plan_document($1, $2)", UUIDOID,
+			UUIDOID);
 
-static SavedQuery list_faults = {
-	"SELECT f.clinic, f.plan, f.row_id, f.fault, f.detail, f.hint "
-	"FROM txplan.audit_faults($1) AS f",
-	1,
-	{ UUIDOID }
-};
+SAVED_QUERY(list_faults,
+			"SELECT f.clinic, f.plan, f.row_id, f.fault, f.detail, f.hint "
+			"FROM txplan.audit_faults($1) AS f",
+			UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_plan_detail);
 PG_FUNCTION_INFO_V1(txplan_audit);

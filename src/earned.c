@@ -10,14 +10,12 @@
 #include "allocation.h"
 #include "spi.h"
 
-static SavedQuery book = {
-	"INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, "
-	"item_id, session_id, professional_id, description, amount, earned_at) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-	9,
-	{ UUIDOID, UUIDOID, UUIDOID, UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICOID,
-	  TIMESTAMPTZOID }
-};
+SAVED_QUERY(book,
+			"INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, "
+			"item_id, session_id, professional_id, description, amount, earned_at) "
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+			UUIDOID, UUIDOID, UUIDOID, UUIDOID, UUIDOID, UUIDOID, TEXTOID,
+			NUMERICOID, TIMESTAMPTZOID);
 
 /*
  * BookEarned books a completed session.  The unique constraint on the session

@@ -19,38 +19,32 @@
 #include "notify.h"
 #include "spi.h"
 
-static SavedQuery write_plan = {
-	"UPDATE txplan.plans SET items_total = $3, items_completed = $4, "
-	"items_cancelled = $5, version = $6, history_length = $7, "
-	"history_head = $8, updated_at = $9 "
-	"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-	9,
-	{ UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID, BYTEAOID,
-	  TIMESTAMPTZOID }
-};
+SAVED_QUERY(write_plan,
+			"UPDATE txplan.plans SET items_total = $3, items_completed = $4, "
+			"items_cancelled = $5, version = $6, history_length = $7, "
+			"history_head = $8, updated_at = $9 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID,
+			BYTEAOID, TIMESTAMPTZOID);
 
-static SavedQuery insert_event = {
-	"INSERT INTO txplan.events "
-	"(id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-	8,
-	{ INT8OID, UUIDOID, UUIDOID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
-	  JSONBOID }
-};
+SAVED_QUERY(insert_event,
+			"INSERT INTO txplan.events "
+			"(id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload) "
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+			INT8OID, UUIDOID, UUIDOID, INT8OID, TEXTOID, TEXTOID,
+			TIMESTAMPTZOID, JSONBOID);
 
-static SavedQuery insert_events = {
-	"INSERT INTO txplan.events "
-	"(id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload) "
-	"SELECT e.id, e.clinic_id, e.plan_id, e.plan_version, e.type, $7, "
-	"e.occurred_at, e.payload "
-	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
-	"pg_catalog.unnest($6), pg_catalog.unnest($8)) "
-	"AS e (id, clinic_id, plan_id, plan_version, type, occurred_at, payload)",
-	8,
-	{ INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TEXTARRAYOID,
-	  TIMESTAMPTZARRAYOID, TEXTOID, JSONBARRAYOID }
-};
+SAVED_QUERY(insert_events,
+			"INSERT INTO txplan.events "
+			"(id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload) "
+			"SELECT e.id, e.clinic_id, e.plan_id, e.plan_version, e.type, $7, "
+			"e.occurred_at, e.payload "
+			"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+			"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+			"pg_catalog.unnest($6), pg_catalog.unnest($8)) "
+			"AS e (id, clinic_id, plan_id, plan_version, type, occurred_at, payload)",
+			INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, INT8ARRAYOID,
+			TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTOID, JSONBARRAYOID);
 
 PG_FUNCTION_INFO_V1(txplan_engine_only);
 PG_FUNCTION_INFO_V1(txplan_refuse_truncate);

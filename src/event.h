@@ -61,28 +61,28 @@ typedef struct Payload
 	JsonbParseState *state;
 } Payload;
 
-extern void
-BeginSettlement(Settlement *settlement, TimestampTz at, bool rehearsal);
+extern void BeginSettlement(Settlement *settlement, TimestampTz at,
+							bool rehearsal);
 extern void WritePlan(Settlement *settlement, TreatmentPlan *plan);
 extern void FlushSettlement(Settlement *settlement);
 extern Datum ArrayOf(Datum *elements, bool *nulls, int n, Oid type);
 
 extern void BeginPayload(Payload *payload);
 extern void PayloadText(Payload *payload, const char *key, const char *value);
-extern void
-PayloadUuid(Payload *payload, const char *key, const pg_uuid_t *value);
+extern void PayloadUuid(Payload *payload, const char *key,
+						const pg_uuid_t *value);
 extern void PayloadInteger(Payload *payload, const char *key, int64 value);
 extern void PayloadAmount(Payload *payload, const char *key, Datum value);
 extern void PayloadNull(Payload *payload, const char *key);
 extern void PayloadJson(Payload *payload, const char *key, Jsonb *value);
-extern void
-PayloadColumn(Payload *payload, const char *key, const Row *row, int column);
+extern void PayloadColumn(Payload *payload, const char *key, const Row *row,
+						  int column);
 extern void PublishEvent(Settlement *settlement, TreatmentPlan *plan,
 						 const char *type, Payload *payload);
 
 /* history.c */
-extern void
-RecordHistory(Settlement *settlement, TreatmentPlan *plan, HistoryRow *fact);
+extern void RecordHistory(Settlement *settlement, TreatmentPlan *plan,
+						  HistoryRow *fact);
 extern void FlushHistory(Settlement *settlement);
 
 #endif /* TXPLAN_EVENT_H */

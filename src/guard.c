@@ -32,13 +32,11 @@ typedef struct Guard
 	bool compiled; /* C, whose names are all qualified */
 } Guard;
 
-static SavedQuery read_counters = {
-	"SELECT p.items_total, p.items_completed, p.items_cancelled "
-	"FROM txplan.plans AS p "
-	"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(read_counters,
+			"SELECT p.items_total, p.items_completed, p.items_cancelled "
+			"FROM txplan.plans AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_plan_has_item);
 PG_FUNCTION_INFO_V1(txplan_plan_is_done);

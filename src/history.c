@@ -20,49 +20,42 @@
 
 #define HISTORY_COLUMNS 13
 
-static SavedQuery insert_history = {
-	"INSERT INTO txplan.history "
-	"(clinic_id, plan_id, sequence, at, actor, role_name, what, item_id, "
-	"session_id, from_value, to_value, action, reason, note, hash) "
-	"VALUES ($1, $2, $3, $4, $14, $15, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-	15,
-	{ UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, UUIDOID, UUIDOID,
-	  TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID }
-};
+SAVED_QUERY(insert_history,
+			"INSERT INTO txplan.history "
+			"(clinic_id, plan_id, sequence, at, actor, role_name, what, item_id, "
+			"session_id, from_value, to_value, action, reason, note, hash) "
+			"VALUES ($1, $2, $3, $4, $14, $15, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+			UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, UUIDOID,
+			UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
+			TEXTOID, TEXTOID);
 
-static SavedQuery insert_histories = {
-	"INSERT INTO txplan.history "
-	"(clinic_id, plan_id, sequence, at, actor, role_name, what, item_id, "
-	"session_id, from_value, to_value, action, reason, note, hash) "
-	"SELECT h.clinic_id, h.plan_id, h.sequence, h.at, $14, $15, h.what, "
-	"h.item_id, h.session_id, h.from_value, h.to_value, h.action, h.reason, "
-	"h.note, h.hash "
-	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
-	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), "
-	"pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), "
-	"pg_catalog.unnest($12), pg_catalog.unnest($13)) "
-	"AS h (clinic_id, plan_id, sequence, at, what, item_id, session_id, "
-	"from_value, to_value, action, reason, note, hash)",
-	15,
-	{ UUIDARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-	  TEXTARRAYOID, UUIDARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	  TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, TEXTOID,
-	  TEXTOID }
-};
+SAVED_QUERY(insert_histories,
+			"INSERT INTO txplan.history "
+			"(clinic_id, plan_id, sequence, at, actor, role_name, what, item_id, "
+			"session_id, from_value, to_value, action, reason, note, hash) "
+			"SELECT h.clinic_id, h.plan_id, h.sequence, h.at, $14, $15, h.what, "
+			"h.item_id, h.session_id, h.from_value, h.to_value, h.action, h.reason, "
+			"h.note, h.hash "
+			"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+			"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+			"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), "
+			"pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), "
+			"pg_catalog.unnest($12), pg_catalog.unnest($13)) "
+			"AS h (clinic_id, plan_id, sequence, at, what, item_id, session_id, "
+			"from_value, to_value, action, reason, note, hash)",
+			UUIDARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
+			TEXTARRAYOID, UUIDARRAYOID, UUIDARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			BYTEAARRAYOID, TEXTOID, TEXTOID);
 
-static SavedQuery list_faults = {
-	"SELECT f.plan, f.sequence, f.fault, f.detail "
-	"FROM txplan.history_faults($1) AS f",
-	1,
-	{ UUIDOID }
-};
+SAVED_QUERY(list_faults,
+			"SELECT f.plan, f.sequence, f.fault, f.detail "
+			"FROM txplan.history_faults($1) AS f",
+			UUIDOID);
 
-static SavedQuery has_history = {
-	"SELECT 1 FROM txplan.history AS h WHERE h.plan_id" EQ "$1 LIMIT 1",
-	1,
-	{ UUIDOID }
-};
+SAVED_QUERY(has_history,
+			"SELECT 1 FROM txplan.history AS h WHERE h.plan_id" EQ "$1 LIMIT 1",
+			UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_verify_history);
 

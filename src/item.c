@@ -15,15 +15,14 @@
 #include "error.h"
 #include "registry.h"
 #include "spi.h"
+#include "tooth.h"
 #include "transition.h"
 
-static SavedQuery find_position = {
-	"SELECT coalesce(pg_catalog.max(i.position), 0)" PLUS "1 "
-	"FROM txplan.items AS i "
-	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(find_position,
+			"SELECT coalesce(pg_catalog.max(i.position), 0)" PLUS "1 "
+			"FROM txplan.items AS i "
+			"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
 /*
  * The item counts its sessions; with the last one it is finished: completed if
@@ -33,64 +32,38 @@ static SavedQuery find_position = {
 	"i.sessions_completed" PLUS "$4" PLUS "i.sessions_cancelled" PLUS "$5"
 #define OPEN "(" ENDED ")" LT "(i.sessions_total" PLUS "$3)"
 #define TREATED "(i.sessions_completed" PLUS "$4)" GT "0"
-#define WHEN_COMPLETED(value) \
-	"CASE WHEN " OPEN " THEN NULL WHEN " TREATED " THEN " value " END"
+#define WHEN_TREATED "CASE WHEN " OPEN " THEN NULL WHEN " TREATED " THEN "
 
-static SavedQuery count_sessions = {
-	"UPDATE txplan.items AS i SET "
-	"sessions_total = i.sessions_total" PLUS "$3, "
-	"sessions_completed = i.sessions_completed" PLUS "$4, "
-	"sessions_cancelled = i.sessions_cancelled" PLUS "$5, "
-	"price = i.price" PLUS "$6, "
-	"status = CASE WHEN " OPEN " THEN 'pending' "
-	"WHEN " TREATED " THEN 'completed' ELSE 'cancelled' END, "
-	"live = i.live AND (" OPEN " OR " TREATED "), "
-	"completed_at = " WHEN_COMPLETED(
-		"$7") ", "
-			  "completed_by = " WHEN_COMPLETED(
-				  "$8") ", "
-						"completed_via = " WHEN_COMPLETED(
-							"$9") ", "
-								  "updated_at = $7 "
-								  "WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2 "
-								  "RETURNING i.status, i.sessions_total, i.sessions_completed, "
-								  "i.sessions_cancelled, i.price, i.treatment_ref, i.description, "
-								  "i.category_key, i.professional_id",
-	9,
-	{ UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, NUMERICOID, TIMESTAMPTZOID,
-	  TEXTOID, TEXTOID }
-};
+SAVED_QUERY(count_sessions,
+			"UPDATE txplan.items AS i SET "
+			"sessions_total = i.sessions_total" PLUS "$3, "
+			"sessions_completed = i.sessions_completed" PLUS "$4, "
+			"sessions_cancelled = i.sessions_cancelled" PLUS "$5, "
+			"price = i.price" PLUS "$6, "
+			"status = CASE WHEN " OPEN " THEN 'pending' "
+			"WHEN " TREATED " THEN 'completed' ELSE 'cancelled' END, "
+			"live = i.live AND (" OPEN " OR " TREATED "), "
+			"completed_at = " WHEN_TREATED "$7 END, "
+			"completed_by = " WHEN_TREATED "$8 END, "
+			"completed_via = " WHEN_TREATED "$9 END, "
+			"updated_at = $7 "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2 "
+			"RETURNING i.status, i.sessions_total, i.sessions_completed, "
+			"i.sessions_cancelled, i.price, i.treatment_ref, i.description, "
+			"i.category_key, i.professional_id",
+			UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, NUMERICOID,
+			TIMESTAMPTZOID, TEXTOID, TEXTOID);
 
-static SavedQuery insert_item = {
-	"INSERT INTO txplan.items (plan_id, clinic_id, catalog_item_id, "
-	"description, price, tooth, surfaces, treatment_ref, professional_id, notes) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
-	10,
-	{ UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICOID, INT4OID, TEXTOID, TEXTOID,
-	  UUIDOID, TEXTOID }
-};
+SAVED_QUERY(insert_item,
+			"INSERT INTO txplan.items (plan_id, clinic_id, catalog_item_id, "
+			"description, price, tooth, surfaces, treatment_ref, professional_id, notes) "
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+			UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICOID, INT4OID, TEXTOID,
+			TEXTOID, UUIDOID, TEXTOID);
 
-static SavedQuery delete_item = { "DELETE FROM txplan.items WHERE id" EQ
-								  "$1 AND clinic_id" EQ "$2",
-								  2,
-								  { UUIDOID, UUIDOID } };
-
-static SavedQuery list_items = {
-	"SELECT pg_catalog.array_agg(i.id ORDER BY i.position) "
-	"FROM txplan.items AS i "
-	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
-
-static SavedQuery order_items = {
-	"UPDATE txplan.items AS i SET position = wanted.position::pg_catalog.int4 "
-	"FROM ROWS FROM (pg_catalog.unnest($3)) WITH ORDINALITY "
-	"AS wanted (id, position) "
-	"WHERE i.id" EQ "wanted.id AND i.clinic_id" EQ "$2 AND i.plan_id" EQ "$1",
-	3,
-	{ UUIDOID, UUIDOID, UUIDARRAYOID }
-};
+SAVED_QUERY(delete_item,
+			"DELETE FROM txplan.items WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
 static const ItemColumn fixed_columns[] = { ITEM_ID, ITEM_CLINIC_ID,
 											ITEM_PLAN_ID,
@@ -119,7 +92,6 @@ static const ItemColumn treatment_columns[] = {
 PG_FUNCTION_INFO_V1(txplan_items_check);
 PG_FUNCTION_INFO_V1(txplan_add_item);
 PG_FUNCTION_INFO_V1(txplan_remove_item);
-PG_FUNCTION_INFO_V1(txplan_reorder_items);
 
 /*
  * KeptTextColumn copies a text column of a query, NULL when it is NULL.
@@ -500,66 +472,6 @@ txplan_items_check(PG_FUNCTION_ARGS)
 }
 
 /*
- * CheckTooth refuses a number that is no tooth; the table's domain would say so
- * too, but not as plainly.
- */
-static void
-CheckTooth(int tooth)
-{
-	int quadrant = tooth / 10;
-	int place = tooth % 10;
-
-	if ((quadrant >= 1 && quadrant <= 4 && place >= 1 && place <= 8) ||
-		(quadrant >= 5 && quadrant <= 8 && place >= 1 && place <= 5))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no tooth %d", tooth),
-			 errdetail("ISO 3950 numbers permanent teeth 11 to 48 and deciduous "
-					   "teeth 51 to 85."),
-			 errhint("The first digit is the quadrant, the second the place "
-					 "in it.")));
-}
-
-/*
- * CheckSurfaces refuses surfaces that a tooth does not have.
- */
-static void
-CheckSurfaces(const char *surfaces, bool has_tooth, int tooth)
-{
-	const char *fault = NULL;
-	const char *c;
-
-	if (!has_tooth)
-		fault = "Surfaces are those of a tooth, and none is given.";
-	else if (surfaces[0] == '\0')
-		fault = "No surface is named.";
-	for (c = surfaces; *c != '\0' && fault == NULL; c++)
-	{
-		bool front = tooth % 10 <= 3;
-		int quadrant = tooth / 10;
-
-		if (strchr("MDOIBFVLP", *c) == NULL)
-			fault = "Surfaces are letters of M D O I B F V L P.";
-		else if (strchr(c + 1, *c) != NULL)
-			fault = "A surface is named twice.";
-		else if ((*c == 'O' || *c == 'B') && front)
-			fault = "Incisors and canines have no occlusal or buccal surface.";
-		else if ((*c == 'I' || *c == 'F') && !front)
-			fault = "Premolars and molars have no incisal or facial surface.";
-		else if (*c == 'P' && quadrant != 1 && quadrant != 2 && quadrant != 5 &&
-				 quadrant != 6)
-			fault = "Lower teeth have no palatal surface.";
-	}
-	if (fault != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("surfaces \"%.20s\" do not fit", surfaces),
-				 errdetail("%s", fault),
-				 errhint("For example MOD on a molar, MIP on an upper incisor.")));
-}
-
-/*
  * txplan_add_item adds an item to a plan.
  */
 Datum
@@ -648,115 +560,5 @@ txplan_remove_item(PG_FUNCTION_ARGS)
 	FinishSpi();
 	if (rows == 0)
 		RaiseMissing("item", PG_GETARG_UUID_P(0));
-	PG_RETURN_VOID();
-}
-
-/*
- * CompareUuids orders ids, to find those that stand twice.
- */
-static int
-CompareUuids(const void *left, const void *right)
-{
-	return memcmp(DatumGetUUIDP(*(const Datum *) left),
-				  DatumGetUUIDP(*(const Datum *) right), UUID_LEN);
-}
-
-/*
- * SortedIds returns the ids of an array in order.
- */
-static Datum *
-SortedIds(ArrayType *array, int *n)
-{
-	Datum *ids;
-	bool *nulls;
-	int i;
-
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("item_ids must be a list"),
-						errhint("Give an array of one dimension.")));
-	deconstruct_array(array, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids,
-					  &nulls, n);
-	for (i = 0; i < *n; i++)
-		if (nulls[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("an id of \"item_ids\" must not be NULL"),
-							errdetail("Id %d is NULL.", i + 1),
-							errhint("Name every item of the plan once.")));
-	qsort(ids, *n, sizeof(Datum), CompareUuids);
-	return ids;
-}
-
-/*
- * CheckOrder raises 22023 unless an order names each item of the plan once.
- */
-static void
-CheckOrder(const TreatmentPlan *plan, ArrayType *wanted, ArrayType *present)
-{
-	int nwanted;
-	int npresent;
-	Datum *wanted_ids = SortedIds(wanted, &nwanted);
-	Datum *present_ids = SortedIds(present, &npresent);
-	const char *fault = NULL;
-	Datum id = (Datum) 0;
-	int i;
-
-	for (i = 1; i < nwanted && fault == NULL; i++)
-		if (CompareUuids(&wanted_ids[i - 1], &wanted_ids[i]) == 0)
-		{
-			fault = "is named twice";
-			id = wanted_ids[i];
-		}
-	for (i = 0; i < nwanted && fault == NULL; i++)
-		if (bsearch(&wanted_ids[i], present_ids, npresent, sizeof(Datum),
-					CompareUuids) == NULL)
-		{
-			fault = "is none of the plan";
-			id = wanted_ids[i];
-		}
-	for (i = 0; i < npresent && fault == NULL; i++)
-		if (bsearch(&present_ids[i], wanted_ids, nwanted, sizeof(Datum),
-					CompareUuids) == NULL)
-		{
-			fault = "is missing";
-			id = present_ids[i];
-		}
-	if (fault != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the order does not name each item of plan %s once",
-						plan->number),
-				 errdetail("Item \"%s\" %s.", UuidText(DatumGetUUIDP(id)),
-						   fault),
-				 errhint("Read the plan's items and order all of them.")));
-}
-
-/*
- * txplan_reorder_items puts the items of a plan into an order.
- */
-Datum
-txplan_reorder_items(PG_FUNCTION_ARGS)
-{
-	TreatmentPlan *plan;
-	ArrayType *present;
-	Datum arguments[3];
-	Datum ids;
-	bool isnull;
-
-	RequireArgument(fcinfo, 0, "plan_id");
-	RequireArgument(fcinfo, 1, "item_ids");
-	RequireRecord();
-	RequirePrivilege(TABLE_ITEMS, ACL_UPDATE);
-	plan = LockPlanArgument(fcinfo, 0, 2);
-	RequireEditable(plan, "its items keep their order");
-	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	arguments[2] = PG_GETARG_DATUM(1);
-	(void) QueryRow(&list_items, AS_OWNER, arguments, NULL, &ids, &isnull);
-	present = isnull ? construct_empty_array(UUIDOID) : DatumGetArrayTypeP(ids);
-	CheckOrder(plan, PG_GETARG_ARRAYTYPE_P(1), present);
-	ConnectSpi();
-	(void) RunQuery(&order_items, AS_CALLER, arguments, NULL);
-	FinishSpi();
 	PG_RETURN_VOID();
 }

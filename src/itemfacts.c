@@ -31,52 +31,43 @@ typedef struct NewSessions
 	Datum *amounts;
 } NewSessions;
 
-static SavedQuery insert_session = {
-	"INSERT INTO txplan.sessions "
-	"(clinic_id, plan_id, item_id, sequence, label, amount) "
-	"VALUES ($1, $2, $3, $4, $5, $6)",
-	6,
-	{ UUIDOID, UUIDOID, UUIDOID, INT4OID, TEXTOID, NUMERICOID }
-};
+SAVED_QUERY(insert_session,
+			"INSERT INTO txplan.sessions "
+			"(clinic_id, plan_id, item_id, sequence, label, amount) "
+			"VALUES ($1, $2, $3, $4, $5, $6)",
+			UUIDOID, UUIDOID, UUIDOID, INT4OID, TEXTOID, NUMERICOID);
 
-static SavedQuery insert_sessions = {
-	"INSERT INTO txplan.sessions "
-	"(clinic_id, plan_id, item_id, sequence, label, amount) "
-	"SELECT s.clinic_id, s.plan_id, s.item_id, s.sequence, s.label, s.amount "
-	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
-	"pg_catalog.unnest($6)) "
-	"AS s (clinic_id, plan_id, item_id, sequence, label, amount)",
-	6,
-	{ UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
-	  NUMERICARRAYOID }
-};
+SAVED_QUERY(insert_sessions,
+			"INSERT INTO txplan.sessions "
+			"(clinic_id, plan_id, item_id, sequence, label, amount) "
+			"SELECT s.clinic_id, s.plan_id, s.item_id, s.sequence, s.label, s.amount "
+			"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+			"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+			"pg_catalog.unnest($6)) "
+			"AS s (clinic_id, plan_id, item_id, sequence, label, amount)",
+			UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID,
+			TEXTARRAYOID, NUMERICARRAYOID);
 
-static SavedQuery read_amounts = { "SELECT s.id, s.amount, s.status" EQ
-								   "'pending', s.status" EQ "'completed' "
-								   "FROM txplan.sessions AS s "
-								   "WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ
-								   "$2 "
-								   "ORDER BY s.sequence",
-								   2,
-								   { UUIDOID, UUIDOID } };
+SAVED_QUERY(read_amounts,
+			"SELECT s.id, s.amount, s.status" EQ "'pending', s.status" EQ
+			"'completed' "
+			"FROM txplan.sessions AS s "
+			"WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ "$2 "
+			"ORDER BY s.sequence",
+			UUIDOID, UUIDOID);
 
-static SavedQuery write_amounts = {
-	"UPDATE txplan.sessions AS s SET amount = a.amount, updated_at = $4 "
-	"FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) "
-	"AS a (id, amount) "
-	"WHERE s.id" EQ "a.id AND s.clinic_id" EQ "$1",
-	4,
-	{ UUIDOID, UUIDARRAYOID, NUMERICARRAYOID, TIMESTAMPTZOID }
-};
+SAVED_QUERY(write_amounts,
+			"UPDATE txplan.sessions AS s SET amount = a.amount, updated_at = $4 "
+			"FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) "
+			"AS a (id, amount) "
+			"WHERE s.id" EQ "a.id AND s.clinic_id" EQ "$1",
+			UUIDOID, UUIDARRAYOID, NUMERICARRAYOID, TIMESTAMPTZOID);
 
-static SavedQuery list_order = {
-	"SELECT pg_catalog.jsonb_agg(i.id ORDER BY i.position) "
-	"FROM txplan.items AS i "
-	"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(list_order,
+			"SELECT pg_catalog.jsonb_agg(i.id ORDER BY i.position) "
+			"FROM txplan.items AS i "
+			"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
 /* Columns of which a change is published as updated */
 static const ItemColumn plain_columns[] = {

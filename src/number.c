@@ -4,45 +4,58 @@
  *
  * The count is a row that whoever takes a number holds until the transaction
  * ends: the next in the clinic waits, and a rollback gives the number back.
+ *
+ * A statement that makes many plans takes its first number from the row, counts
+ * on in memory, and writes the row once when it settles.
  */
 #include "number.h"
 
+#include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "error.h"
 #include "spi.h"
 
-static SavedQuery read_clinic = {
-	"SELECT c.plan_number_format, pg_catalog.date_part('year', "
-	"pg_catalog.timezone(c.time_zone, pg_catalog.clock_timestamp()))"
-	"::pg_catalog.int4 "
-	"FROM txplan.clinics AS c "
-	"WHERE c.id" EQ "$1",
-	1,
-	{ UUIDOID }
-};
+/* The count of a clinic and year, while a statement takes numbers from it */
+typedef struct Count
+{
+	SubTransactionId subtransaction;
+	pg_uuid_t clinic_id;
+	int year;
+	int64 last_number;
+	bool written;
+} Count;
 
-static SavedQuery take_number = {
-	"INSERT INTO txplan.number_counters AS n "
-	"(clinic_id, kind, year, last_number) VALUES ($1, 'plan', $2, 1) "
-	"ON CONFLICT (clinic_id, kind, year) "
-	"DO UPDATE SET last_number = n.last_number" PLUS "1 "
-	"RETURNING last_number",
-	2,
-	{ UUIDOID, INT4OID }
-};
+/* Of the transaction at hand, in its memory */
+static List *counts = NIL;
 
-static SavedQuery return_number = { "UPDATE txplan.number_counters AS n "
-									"SET last_number = n.last_number" MINUS "1 "
-									"WHERE n.clinic_id" EQ "$1 AND n.kind" EQ
-									"'plan' AND n.year" EQ "$2",
-									2,
-									{ UUIDOID, INT4OID } };
+SAVED_QUERY(read_clinic,
+			"SELECT c.plan_number_format, pg_catalog.date_part('year', "
+			"pg_catalog.timezone(c.time_zone, pg_catalog.clock_timestamp()))"
+			"::pg_catalog.int4 "
+			"FROM txplan.clinics AS c "
+			"WHERE c.id" EQ "$1",
+			UUIDOID);
 
-static SavedQuery find_number = { "SELECT p.number FROM txplan.plans AS p "
-								  "WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
-								  2,
-								  { UUIDOID, UUIDOID } };
+SAVED_QUERY(take_number,
+			"INSERT INTO txplan.number_counters AS n "
+			"(clinic_id, kind, year, last_number) VALUES ($1, 'plan', $2, 1) "
+			"ON CONFLICT (clinic_id, kind, year) "
+			"DO UPDATE SET last_number = n.last_number" PLUS "1 "
+			"RETURNING last_number",
+			UUIDOID, INT4OID);
+
+SAVED_QUERY(write_number,
+			"UPDATE txplan.number_counters AS n SET last_number = $3 "
+			"WHERE n.clinic_id" EQ "$1 AND n.kind" EQ "'plan' AND n.year" EQ
+			"$2",
+			UUIDOID, INT4OID, INT8OID);
+
+SAVED_QUERY(find_number,
+			"SELECT p.number FROM txplan.plans AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
 /*
  * FormatNumber fills a format such as PLAN-{YYYY}-{NNNN}.
@@ -75,6 +88,119 @@ FormatNumber(const char *format, int year, int64 number)
 }
 
 /*
+ * EndOfTransaction and EndOfSubtransaction forget the counts that went with what
+ * was rolled back.
+ */
+static void
+EndOfTransaction(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			counts = NIL;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+EndOfSubtransaction(SubXactEvent event, SubTransactionId mine,
+					SubTransactionId parent, void *argument)
+{
+	ListCell *cell;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	foreach(cell, counts)
+	{
+		Count *count = (Count *) lfirst(cell);
+
+		if (count->subtransaction >= mine)
+			counts = foreach_delete_current(counts, cell);
+	}
+}
+
+/*
+ * InitNumber registers the callbacks, once for each backend.
+ */
+void
+InitNumber(void)
+{
+	RegisterXactCallback(EndOfTransaction, NULL);
+	RegisterSubXactCallback(EndOfSubtransaction, NULL);
+}
+
+/*
+ * TakeCount finds the count that this statement is using, or takes a first
+ * number from its row.  Either way the count stands at the number taken.
+ */
+static Count *
+TakeCount(const pg_uuid_t *clinic_id, int year)
+{
+	MemoryContext old;
+	ListCell *cell;
+	Count *count;
+	Datum arguments[2];
+	Datum number;
+	bool isnull;
+
+	foreach(cell, counts)
+	{
+		count = (Count *) lfirst(cell);
+		if (count->year == year &&
+			memcmp(&count->clinic_id, clinic_id, UUID_LEN) == 0)
+		{
+			count->last_number++;
+			count->written = false;
+			return count;
+		}
+	}
+
+	arguments[0] = UUIDPGetDatum(clinic_id);
+	arguments[1] = Int32GetDatum(year);
+	if (!EngineWriteRow(&take_number, TABLE_NUMBER_COUNTERS, arguments, NULL,
+						&number, &isnull))
+		elog(ERROR, "no number was issued");
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	count = (Count *) palloc(sizeof(Count));
+	count->subtransaction = GetCurrentSubTransactionId();
+	count->clinic_id = *clinic_id;
+	count->year = year;
+	count->last_number = DatumGetInt64(number);
+	count->written = true;
+	counts = lappend(counts, count);
+	MemoryContextSwitchTo(old);
+	return count;
+}
+
+/*
+ * WriteNumbers writes the counts when a statement that made plans settles.
+ */
+void
+WriteNumbers(void)
+{
+	while (counts != NIL)
+	{
+		Count *count = (Count *) linitial(counts);
+		Datum arguments[3];
+
+		counts = list_delete_first(counts);
+		if (!count->written)
+		{
+			arguments[0] = UUIDPGetDatum(&count->clinic_id);
+			arguments[1] = Int32GetDatum(count->year);
+			arguments[2] = Int64GetDatum(count->last_number);
+			(void) EngineWrite(&write_number, TABLE_NUMBER_COUNTERS, arguments,
+							   NULL);
+		}
+		pfree(count);
+	}
+}
+
+/*
  * NextPlanNumber issues the number of a new plan.
  *
  * A plan whose id is there already will not be inserted (ON CONFLICT, or an
@@ -87,26 +213,23 @@ NextPlanNumber(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id)
 {
 	Datum arguments[2];
 	Datum clinic[2];
-	Datum plan[2];
-	Datum value;
+	Datum number;
 	bool nulls[2];
+	Count *count;
 
 	arguments[0] = UUIDPGetDatum(clinic_id);
 	if (!QueryRow(&read_clinic, AS_OWNER, arguments, NULL, clinic, nulls))
 		RaiseMissing("clinic", clinic_id);
-	arguments[1] = clinic[1];
-	if (!EngineWriteRow(&take_number, TABLE_NUMBER_COUNTERS, arguments, NULL,
-						&value, nulls))
-		elog(ERROR, "no number was issued");
+	count = TakeCount(clinic_id, DatumGetInt32(clinic[1]));
 
-	plan[0] = UUIDPGetDatum(plan_id);
-	plan[1] = UUIDPGetDatum(clinic_id);
-	if (QueryRow(&find_number, AS_OWNER, plan, NULL, plan, nulls))
+	arguments[0] = UUIDPGetDatum(plan_id);
+	arguments[1] = UUIDPGetDatum(clinic_id);
+	if (QueryRow(&find_number, AS_OWNER, arguments, NULL, &number, nulls))
 	{
-		(void) EngineWrite(&return_number, TABLE_NUMBER_COUNTERS, arguments,
-						   NULL);
-		return TextDatumGetCString(plan[0]);
+		count->last_number--;
+		count->written = false;
+		return TextDatumGetCString(number);
 	}
-	return FormatNumber(TextDatumGetCString(clinic[0]),
-						DatumGetInt32(clinic[1]), DatumGetInt64(value));
+	return FormatNumber(TextDatumGetCString(clinic[0]), count->year,
+						count->last_number);
 }

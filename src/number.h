@@ -9,7 +9,9 @@
 
 #include "utils/uuid.h"
 
-extern char *
-NextPlanNumber(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id);
+extern void InitNumber(void);
+extern void WriteNumbers(void);
+extern char *NextPlanNumber(const pg_uuid_t *plan_id,
+							const pg_uuid_t *clinic_id);
 
 #endif /* TXPLAN_NUMBER_H */

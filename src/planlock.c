@@ -28,30 +28,26 @@
 /* Of the transaction at hand, in its memory */
 static HTAB *held_plans = NULL;
 
-static SavedQuery lock_plan = { "SELECT " PLAN_IMAGE "FROM txplan.plans AS p "
-								"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2 "
-								"FOR NO KEY UPDATE OF p",
-								2,
-								{ UUIDOID, UUIDOID } };
+SAVED_QUERY(lock_plan,
+			"SELECT " PLAN_IMAGE "FROM txplan.plans AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2 "
+			"FOR NO KEY UPDATE OF p",
+			UUIDOID, UUIDOID);
 
-static SavedQuery find_plan = {
-	"SELECT p.clinic_id, p.id FROM txplan.plans AS p WHERE p.id" EQ "$1",
-	1,
-	{ UUIDOID }
-};
+SAVED_QUERY(find_plan,
+			"SELECT p.clinic_id, p.id FROM txplan.plans AS p WHERE p.id" EQ
+			"$1",
+			UUIDOID);
 
-static SavedQuery find_item = {
-	"SELECT i.clinic_id, i.plan_id FROM txplan.items AS i WHERE i.id" EQ "$1",
-	1,
-	{ UUIDOID }
-};
+SAVED_QUERY(find_item,
+			"SELECT i.clinic_id, i.plan_id FROM txplan.items AS i WHERE i.id" EQ
+			"$1",
+			UUIDOID);
 
-static SavedQuery find_session = {
-	"SELECT s.clinic_id, s.plan_id FROM txplan.sessions AS s "
-	"WHERE s.id" EQ "$1",
-	1,
-	{ UUIDOID }
-};
+SAVED_QUERY(find_session,
+			"SELECT s.clinic_id, s.plan_id FROM txplan.sessions AS s "
+			"WHERE s.id" EQ "$1",
+			UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_lock_plan);
 

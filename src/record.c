@@ -45,11 +45,9 @@ typedef struct RecordState
 
 static RecordState record_state = { false };
 
-static SavedQuery find_version = {
-	"SELECT 1 FROM txplan.record_versions AS v WHERE v.version" EQ "$1",
-	1,
-	{ TEXTOID }
-};
+SAVED_QUERY(find_version,
+			"SELECT 1 FROM txplan.record_versions AS v WHERE v.version" EQ "$1",
+			TEXTOID);
 
 PG_FUNCTION_INFO_V1(txplan_version);
 PG_FUNCTION_INFO_V1(txplan_ensure_constraint);

@@ -17,49 +17,41 @@
 #include "error.h"
 #include "spi.h"
 
-static SavedQuery find_clinic = {
-	"SELECT 1 FROM txplan.clinics AS c WHERE c.id" EQ "$1", 1, { UUIDOID }
-};
+SAVED_QUERY(find_clinic, "SELECT 1 FROM txplan.clinics AS c WHERE c.id" EQ "$1",
+			UUIDOID);
 
-static SavedQuery find_professional = { "SELECT p.active, p.clinic_id" EQ
-										"$2, p.name "
-										"FROM txplan.professionals AS p "
-										"WHERE p.id" EQ "$1 "
-										"ORDER BY p.clinic_id" EQ
-										"$2 DESC LIMIT 1",
-										2,
-										{ UUIDOID, UUIDOID } };
+SAVED_QUERY(find_professional,
+			"SELECT p.active, p.name FROM txplan.professionals AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
-static SavedQuery find_patient = {
-	"SELECT p.archived_at IS NULL, p.clinic_id" EQ "$2 "
-	"FROM txplan.patients AS p "
-	"WHERE p.id" EQ "$1 "
-	"ORDER BY p.clinic_id" EQ "$2 DESC LIMIT 1",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(find_any_professional,
+			"SELECT 1 FROM txplan.professionals AS p WHERE p.id" EQ "$1",
+			UUIDOID);
 
-static SavedQuery insert_clinic = {
-	"INSERT INTO txplan.clinics (name, time_zone, external_id) "
-	"VALUES ($1, $2, $3) RETURNING id",
-	3,
-	{ TEXTOID, TEXTOID, TEXTOID }
-};
+SAVED_QUERY(find_patient,
+			"SELECT p.archived_at IS NULL FROM txplan.patients AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
-static SavedQuery insert_professional = {
-	"INSERT INTO txplan.professionals (clinic_id, name, color, external_id) "
-	"VALUES ($1, $2, $3, $4) RETURNING id",
-	4,
-	{ UUIDOID, TEXTOID, TEXTOID, TEXTOID }
-};
+SAVED_QUERY(find_any_patient,
+			"SELECT 1 FROM txplan.patients AS p WHERE p.id" EQ "$1", UUIDOID);
 
-static SavedQuery insert_patient = {
-	"INSERT INTO txplan.patients (clinic_id, first_name, last_name, birth_date, "
-	"phone, email, external_id) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-	7,
-	{ UUIDOID, TEXTOID, TEXTOID, DATEOID, TEXTOID, TEXTOID, TEXTOID }
-};
+SAVED_QUERY(insert_clinic,
+			"INSERT INTO txplan.clinics (name, time_zone, external_id) "
+			"VALUES ($1, $2, $3) RETURNING id",
+			TEXTOID, TEXTOID, TEXTOID);
+
+SAVED_QUERY(insert_professional,
+			"INSERT INTO txplan.professionals (clinic_id, name, color, external_id) "
+			"VALUES ($1, $2, $3, $4) RETURNING id",
+			UUIDOID, TEXTOID, TEXTOID, TEXTOID);
+
+SAVED_QUERY(insert_patient,
+			"INSERT INTO txplan.patients (clinic_id, first_name, last_name, birth_date, "
+			"phone, email, external_id) "
+			"VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+			UUIDOID, TEXTOID, TEXTOID, DATEOID, TEXTOID, TEXTOID, TEXTOID);
 
 PG_FUNCTION_INFO_V1(txplan_registry_check);
 PG_FUNCTION_INFO_V1(txplan_create_clinic);
@@ -89,21 +81,24 @@ void
 CheckProfessional(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 {
 	Datum arguments[2];
-	Datum values[3];
-	bool nulls[3];
+	Datum values[2];
+	bool nulls[2];
 
 	arguments[0] = UUIDPGetDatum(id);
 	arguments[1] = UUIDPGetDatum(clinic_id);
 	if (!QueryRow(&find_professional, AS_OWNER, arguments, NULL, values, nulls))
+	{
+		if (QueryRow(&find_any_professional, AS_OWNER, arguments, NULL, values,
+					 nulls))
+			RaiseWrongClinic("professional", id);
 		RaiseMissing("professional", id);
-	if (!DatumGetBool(values[1]))
-		RaiseWrongClinic("professional", id);
+	}
 	if (!DatumGetBool(values[0]))
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_TRANSITION_BLOCKED),
 				 errmsg("professional \"%s\" is not active", UuidText(id)),
 				 errdetail("%s no longer takes plans or items.",
-						   TextDatumGetCString(values[2])),
+						   TextDatumGetCString(values[1])),
 				 errhint("Choose an active professional of the clinic.")));
 }
 
@@ -121,9 +116,12 @@ CheckPatient(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 	arguments[0] = UUIDPGetDatum(id);
 	arguments[1] = UUIDPGetDatum(clinic_id);
 	if (!QueryRow(&find_patient, AS_OWNER, arguments, NULL, values, nulls))
+	{
+		if (QueryRow(&find_any_patient, AS_OWNER, arguments, NULL, values,
+					 nulls))
+			RaiseWrongClinic("patient", id);
 		RaiseMissing("patient", id);
-	if (!DatumGetBool(values[1]))
-		RaiseWrongClinic("patient", id);
+	}
 	if (!DatumGetBool(values[0]))
 		ereport(ERROR, (errcode(ERRCODE_TX_TRANSITION_BLOCKED),
 						errmsg("patient \"%s\" is archived", UuidText(id)),

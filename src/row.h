@@ -111,10 +111,10 @@ typedef struct Row
 
 extern void InitRow(void);
 
-extern void
-OpenTuple(Row *row, Relation relation, RecordTable table, HeapTuple tuple);
-extern void
-OpenSlot(Row *row, Relation relation, RecordTable table, TupleTableSlot *slot);
+extern void OpenTuple(Row *row, Relation relation, RecordTable table,
+					  HeapTuple tuple);
+extern void OpenSlot(Row *row, Relation relation, RecordTable table,
+					 TupleTableSlot *slot);
 extern HeapTuple FinishRow(Row *row);
 
 extern bool RowIsNull(const Row *row, int column);
@@ -136,8 +136,8 @@ typedef struct ChangedRows
 	TupleTableSlot *new_slot; /* NULL for DELETE */
 } ChangedRows;
 
-extern void
-OpenChanges(ChangedRows *changes, TriggerData *trigger, RecordTable table);
+extern void OpenChanges(ChangedRows *changes, TriggerData *trigger,
+						RecordTable table);
 extern bool NextChange(ChangedRows *changes, Row *old_row, Row *new_row);
 extern void CloseChanges(ChangedRows *changes);
 

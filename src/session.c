@@ -21,49 +21,39 @@
 static Completion *completion = NULL;
 static int completion_depth = 0; /* triggers around its UPDATE */
 
-static SavedQuery find_item = {
-	"SELECT i.plan_id, i.status, i.completed_by, i.completed_at "
-	"FROM txplan.items AS i "
-	"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(find_item,
+			"SELECT i.plan_id, i.status, i.completed_by, i.completed_at "
+			"FROM txplan.items AS i "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
-static SavedQuery find_sequence = {
-	"SELECT coalesce(pg_catalog.max(s.sequence), 0)" PLUS "1 "
-	"FROM txplan.sessions AS s "
-	"WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(find_sequence,
+			"SELECT coalesce(pg_catalog.max(s.sequence), 0)" PLUS "1 "
+			"FROM txplan.sessions AS s "
+			"WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
-static SavedQuery insert_session = {
-	"INSERT INTO txplan.sessions (plan_id, item_id, clinic_id, label, amount) "
-	"VALUES ($1, $2, $3, $4, $5) RETURNING id",
-	5,
-	{ UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICOID }
-};
+SAVED_QUERY(insert_session,
+			"INSERT INTO txplan.sessions (plan_id, item_id, clinic_id, label, amount) "
+			"VALUES ($1, $2, $3, $4, $5) RETURNING id",
+			UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICOID);
 
-static SavedQuery end_session = { "UPDATE txplan.sessions SET status = $3 "
-								  "WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-								  3,
-								  { UUIDOID, UUIDOID, TEXTOID } };
+SAVED_QUERY(end_session,
+			"UPDATE txplan.sessions SET status = $3 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, TEXTOID);
 
-static SavedQuery end_session_with_note = {
-	"UPDATE txplan.sessions SET status = $3, note = $4 "
-	"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-	4,
-	{ UUIDOID, UUIDOID, TEXTOID, TEXTOID }
-};
+SAVED_QUERY(end_session_with_note,
+			"UPDATE txplan.sessions SET status = $3, note = $4 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, TEXTOID, TEXTOID);
 
-static SavedQuery complete_sessions = {
-	"UPDATE txplan.sessions AS s SET status = 'completed', "
-	"note = coalesce($3, s.note) "
-	"WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ "$2 "
-	"AND s.status" EQ "'pending'",
-	3,
-	{ UUIDOID, UUIDOID, TEXTOID }
-};
+SAVED_QUERY(complete_sessions,
+			"UPDATE txplan.sessions AS s SET status = 'completed', "
+			"note = coalesce($3, s.note) "
+			"WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ "$2 "
+			"AND s.status" EQ "'pending'",
+			UUIDOID, UUIDOID, TEXTOID);
 
 static const SessionColumn fixed_columns[] = { SESSION_ID, SESSION_CLINIC_ID,
 											   SESSION_PLAN_ID,

@@ -28,8 +28,6 @@ typedef struct EngineMark
 
 static EngineMark engine_mark = { false, 0, TABLE_PLANS };
 
-static void PrepareQuery(SavedQuery *query);
-
 /*
  * TriggerDepth tells how many triggers are running, one in another.
  */
@@ -87,47 +85,72 @@ LeaveOwner(const OwnerScope *scope)
 }
 
 /*
- * PrepareQuery makes the saved plan, or makes it anew when something it stands
- * on has changed.
+ * ChoosePlan makes the planner choose now, with sequential scans discouraged: a
+ * plan made while a table was small would otherwise go on scanning it when it is
+ * large.
+ */
+static void
+ChoosePlan(SPIPlanPtr plan)
+{
+	CachedPlan *generic;
+	int nest = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	generic = SPI_plan_get_cached_plan(plan);
+	if (generic != NULL)
+		ReleaseCachedPlan(generic, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest);
+}
+
+/*
+ * IsTimeToReplan tells whether a plan is to be made anew for what its tables have
+ * become: the choice between two indexes of an empty table is a guess, which
+ * ANALYZE corrects, but not at once.  So a plan is reconsidered after 16, 256,
+ * 4096 and 65536 runs.
+ */
+static bool
+IsTimeToReplan(const SavedQuery *query)
+{
+	return query->running == 0 && (query->runs == 16 || query->runs == 256 ||
+								   query->runs == 4096 || query->runs == 65536);
+}
+
+/*
+ * PrepareQuery makes the saved plan.  PostgreSQL itself makes it anew when
+ * something that it stands on changes.
  *
- * It plans at once with sequential scans discouraged: a plan made while a table
- * was small would otherwise go on scanning it when it is large.
+ * A plan that is being run, further up the stack, is never freed.
  */
 static void
 PrepareQuery(SavedQuery *query)
 {
-	CachedPlan *generic;
-	int nest;
+	SPIPlanPtr plan;
 
-	if (query->plan != NULL && !SPI_plan_is_valid(query->plan))
+	query->runs++;
+	if (query->plan != NULL && IsTimeToReplan(query))
 	{
-		SPIPlanPtr stale = query->plan;
-
+		plan = query->plan;
 		query->plan = NULL;
-		SPI_freeplan(stale);
+		SPI_freeplan(plan);
 	}
-	if (query->plan == NULL)
+	if (query->plan != NULL)
 	{
-		SPIPlanPtr plan;
-
-		plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
-								  CURSOR_OPT_GENERIC_PLAN);
-		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", query->sql,
-				 SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not keep the plan of \"%s\"", query->sql);
-		query->plan = plan;
-
-		nest = NewGUCNestLevel();
-		(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		generic = SPI_plan_get_cached_plan(plan);
-		if (generic != NULL)
-			ReleaseCachedPlan(generic, CurrentResourceOwner);
-		AtEOXact_GUC(true, nest);
+		if (!SPI_plan_is_valid(query->plan))
+			ChoosePlan(query->plan);
+		return;
 	}
+
+	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", query->sql,
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep the plan of \"%s\"", query->sql);
+	query->plan = plan;
+	query->running = 0;
+	ChoosePlan(plan);
 }
 
 /*
@@ -139,12 +162,14 @@ Execute(SavedQuery *query, bool latest, Datum *values, const char *nulls)
 	int result;
 
 	PrepareQuery(query);
+	query->running++;
 	if (latest)
 		result = SPI_execute_snapshot(query->plan, values, nulls,
 									  GetLatestSnapshot(), InvalidSnapshot,
 									  true, false, 0);
 	else
 		result = SPI_execute_plan(query->plan, values, nulls, false, 0);
+	query->running--;
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", query->sql,
 			 SPI_result_code_string(result));

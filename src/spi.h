@@ -32,7 +32,16 @@ typedef struct SavedQuery
 	int nargs;
 	Oid argtypes[QUERY_ARGS_MAX];
 	SPIPlanPtr plan; /* NULL until the first run */
+	uint32 runs;	 /* how often it was run */
+	int running;	 /* how often it is being run right now */
 } SavedQuery;
+
+/* A query that is kept beside the code that runs it: its text, its types */
+#define SAVED_QUERY(name, text, ...)                                         \
+	static SavedQuery name = { .sql = text,                                  \
+							   .nargs =                                      \
+								   lengthof(((const Oid[]){ __VA_ARGS__ })), \
+							   .argtypes = { __VA_ARGS__ } }
 
 typedef enum QueryUser
 {
@@ -42,8 +51,8 @@ typedef enum QueryUser
 								 * isolation level, for what is kept beyond it */
 } QueryUser;
 
-extern uint64
-RunQuery(SavedQuery *query, QueryUser user, Datum *values, const char *nulls);
+extern uint64 RunQuery(SavedQuery *query, QueryUser user, Datum *values,
+					   const char *nulls);
 extern bool WrittenByEngine(RecordTable table);
 extern int TriggerDepth(void);
 

@@ -24,17 +24,15 @@ static const Intent *intent = NULL;
 static int intent_depth = 0;	/* triggers around the UPDATE it belongs to */
 static int automatic_steps = 0; /* automatic transitions one in another */
 
-static SavedQuery set_status = { "UPDATE txplan.plans SET status = $3 "
-								 "WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-								 3,
-								 { UUIDOID, UUIDOID, TEXTOID } };
+SAVED_QUERY(set_status,
+			"UPDATE txplan.plans SET status = $3 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, TEXTOID);
 
-static SavedQuery read_status = {
-	"SELECT p.status, p.workflow FROM txplan.plans AS p "
-	"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
-	2,
-	{ UUIDOID, UUIDOID }
-};
+SAVED_QUERY(read_status,
+			"SELECT p.status, p.workflow FROM txplan.plans AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_transition_plan);
 PG_FUNCTION_INFO_V1(txplan_confirm_plan);

@@ -29,12 +29,12 @@ extern uint64 RunWithIntent(const Intent *intent, SavedQuery *query,
 
 extern const Workflow *RequireWorkflow(const char *name);
 extern const WorkflowState *StateOfPlan(const TreatmentPlan *plan);
-extern const WorkflowTransition *
-ChooseTransition(const Workflow *workflow, const TreatmentPlan *plan,
-				 const char *to_state);
-extern void
-CheckTransition(const Workflow *workflow, const WorkflowTransition *transition,
-				const TreatmentPlan *plan, const char *reason);
+extern const WorkflowTransition *ChooseTransition(const Workflow *workflow,
+												  const TreatmentPlan *plan,
+												  const char *to_state);
+extern void CheckTransition(const Workflow *workflow,
+							const WorkflowTransition *transition,
+							const TreatmentPlan *plan, const char *reason);
 extern bool MayAdvance(const TreatmentPlan *plan);
 extern void AdvancePlan(TreatmentPlan *plan);
 

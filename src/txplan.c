@@ -7,6 +7,7 @@
 #include "actor.h"
 #include "catalog.h"
 #include "notify.h"
+#include "number.h"
 #include "planlock.h"
 #include "record.h"
 #include "row.h"
@@ -29,5 +30,6 @@ _PG_init(void)
 	InitWorkflow();
 	InitCatalog();
 	InitPlanLock();
+	InitNumber();
 	MarkGUCPrefixReserved("txplan");
 }

@@ -27,33 +27,28 @@ static MemoryContext outdated = NULL;	 /* parent of those still held */
 static List *workflows = NIL;			 /* of Workflow *, in definitions */
 static bool definitions_valid = false;
 
-static SavedQuery read_states = {
-	"SELECT s.state, s.kind, s.items_editable, s.treatable, s.fhir_status "
-	"FROM txplan.workflow_states AS s "
-	"WHERE s.workflow" EQ "$1 "
-	"ORDER BY s.state",
-	1,
-	{ TEXTOID }
-};
+SAVED_QUERY(read_states,
+			"SELECT s.state, s.kind, s.items_editable, s.treatable, s.fhir_status "
+			"FROM txplan.workflow_states AS s "
+			"WHERE s.workflow" EQ "$1 "
+			"ORDER BY s.state",
+			TEXTOID);
 
-static SavedQuery read_transitions = {
-	"SELECT t.action, t.from_state, t.to_state, t.permission, t.automatic, "
-	"t.guards, t.reasons, t.event "
-	"FROM txplan.workflow_transitions AS t "
-	"WHERE t.workflow" EQ "$1 "
-	"ORDER BY t.action, t.from_state",
-	1,
-	{ TEXTOID }
-};
+SAVED_QUERY(read_transitions,
+			"SELECT t.action, t.from_state, t.to_state, t.permission, t.automatic, "
+			"t.guards, t.reasons, t.event "
+			"FROM txplan.workflow_transitions AS t "
+			"WHERE t.workflow" EQ "$1 "
+			"ORDER BY t.action, t.from_state",
+			TEXTOID);
 
-static SavedQuery list_faults = { "SELECT f.fault, f.state, f.action, f.detail "
-								  "FROM txplan.workflow_faults($1) AS f",
-								  1,
-								  { TEXTOID } };
+SAVED_QUERY(list_faults,
+			"SELECT f.fault, f.state, f.action, f.detail "
+			"FROM txplan.workflow_faults($1) AS f",
+			TEXTOID);
 
-static SavedQuery draw_workflow = { "SELECT txplan.workflow_picture($1, $2)",
-									2,
-									{ TEXTOID, TEXTOID } };
+SAVED_QUERY(draw_workflow, "SELECT txplan.workflow_picture($1, $2)", TEXTOID,
+			TEXTOID);
 
 PG_FUNCTION_INFO_V1(txplan_workflow_changed);
 PG_FUNCTION_INFO_V1(txplan_check_workflow);

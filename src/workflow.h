@@ -43,8 +43,8 @@ typedef struct Workflow
 
 extern void InitWorkflow(void);
 extern const Workflow *FindWorkflow(const char *name);
-extern const WorkflowState *
-FindState(const Workflow *workflow, const char *name);
+extern const WorkflowState *FindState(const Workflow *workflow,
+									  const char *name);
 extern const WorkflowState *InitialState(const Workflow *workflow);
 extern bool TransitionCloses(const Workflow *workflow,
 							 const WorkflowTransition *transition);
