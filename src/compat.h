@@ -21,6 +21,7 @@
 	PG_MODULE_MAGIC_EXT(.name = "txplan", .version = TXPLAN_VERSION)
 #else
 #define TXPLAN_MODULE_MAGIC PG_MODULE_MAGIC
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 #endif /* TXPLAN_COMPAT_H */

@@ -34,13 +34,11 @@ extern void CheckTextArgument(FunctionCallInfo fcinfo, int n, const char *name,
 							  int max_chars, bool may_be_empty);
 extern void CheckAmount(Datum amount, const char *name);
 
-extern void RaiseMissing(const char *kind, const pg_uuid_t *id)
-	pg_attribute_noreturn();
-extern void RaiseWrongClinic(const char *kind, const pg_uuid_t *id)
-	pg_attribute_noreturn();
-extern void RaiseEngineOwned(const char *table, const char *column,
-							 const char *hint) pg_attribute_noreturn();
-extern void RaiseNeverChanges(const char *table, const char *column)
-	pg_attribute_noreturn();
+pg_noreturn extern void RaiseMissing(const char *kind, const pg_uuid_t *id);
+pg_noreturn extern void RaiseWrongClinic(const char *kind, const pg_uuid_t *id);
+pg_noreturn extern void RaiseEngineOwned(const char *table, const char *column,
+										 const char *hint);
+pg_noreturn extern void RaiseNeverChanges(const char *table,
+										  const char *column);
 
 #endif /* TXPLAN_ERROR_H */

@@ -118,10 +118,12 @@ CountSessions(Settlement *settlement, const TreatmentPlan *plan,
 	Datum arguments[9];
 	Datum values[9];
 	bool nulls[9];
-	Datum price = CentsToAmount(Abs(counts->price));
+	Datum price;
 
-	if (counts->price < 0)
-		price = DirectFunctionCall1(numeric_uminus, price);
+	price =
+		counts->price >= 0 ?
+			CentsToAmount(counts->price) :
+			DirectFunctionCall1(numeric_uminus, CentsToAmount(-counts->price));
 	arguments[0] = UUIDPGetDatum(item_id);
 	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	arguments[2] = Int32GetDatum(counts->added);
