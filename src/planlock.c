@@ -229,13 +229,30 @@ RefreshPlan(TreatmentPlan *plan)
 }
 
 /*
+ * KnownPlan finds a plan that was locked before, fresh or not; else NULL.
+ */
+static TreatmentPlan *
+KnownPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
+{
+	PlanKey key;
+
+	if (held_plans == NULL)
+		return NULL;
+	key.id = *id;
+	key.clinic_id = *clinic_id;
+	return (TreatmentPlan *) hash_search(held_plans, &key, HASH_FIND, NULL);
+}
+
+/*
  * ForgetPlan makes a plan be read again before it is next used.
  */
 void
 ForgetPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 {
-	if (held_plans != NULL)
-		EnterPlan(id, clinic_id)->valid = false;
+	TreatmentPlan *plan = KnownPlan(id, clinic_id);
+
+	if (plan != NULL)
+		plan->valid = false;
 }
 
 /*
@@ -244,14 +261,8 @@ ForgetPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 TreatmentPlan *
 HeldPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 {
-	PlanKey key;
-	TreatmentPlan *plan;
+	TreatmentPlan *plan = KnownPlan(id, clinic_id);
 
-	if (held_plans == NULL)
-		return NULL;
-	key.id = *id;
-	key.clinic_id = *clinic_id;
-	plan = (TreatmentPlan *) hash_search(held_plans, &key, HASH_FIND, NULL);
 	return plan != NULL && IsFresh(plan) ? plan : NULL;
 }
 
