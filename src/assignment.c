@@ -49,8 +49,7 @@ Datum
 txplan_assign_professional(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *item_id;
-	pg_uuid_t clinic_id;
-	pg_uuid_t plan_id;
+	TreatmentPlan *plan;
 	Datum arguments[3];
 	Datum item[2];
 	bool nulls[2];
@@ -61,13 +60,9 @@ txplan_assign_professional(PG_FUNCTION_ARGS)
 	RequireRecord();
 	RequirePrivilege(TABLE_ITEMS, ACL_UPDATE);
 	item_id = PG_GETARG_UUID_P(0);
-	if (!FindClinicOf(TABLE_ITEMS, item_id, &clinic_id, &plan_id) ||
-		(!PG_ARGISNULL(2) &&
-		 memcmp(&clinic_id, PG_GETARG_UUID_P(2), UUID_LEN) != 0) ||
-		LockPlan(&plan_id, &clinic_id) == NULL)
-		RaiseMissing("item", item_id);
+	plan = LockArgument(fcinfo, TABLE_ITEMS, 2);
 	arguments[0] = UUIDPGetDatum(item_id);
-	arguments[1] = UUIDPGetDatum(&clinic_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	arguments[2] = PG_GETARG_DATUM(1);
 	if (!QueryRow(&find_item_doctor, AS_OWNER, arguments, NULL, item, nulls))
 		RaiseMissing("item", item_id);
@@ -110,7 +105,7 @@ txplan_change_professional(PG_FUNCTION_ARGS)
 	RequireArgument(fcinfo, 1, "professional_id");
 	RequireRecord();
 	RequirePrivilege(TABLE_PLANS, ACL_UPDATE);
-	plan = LockPlanArgument(fcinfo, 0, 3);
+	plan = LockArgument(fcinfo, TABLE_PLANS, 3);
 	before = plan->professional_id;
 	move = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2) && plan->has_professional &&
 		   memcmp(&before, PG_GETARG_UUID_P(1), UUID_LEN) != 0;

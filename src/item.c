@@ -505,7 +505,7 @@ txplan_add_item(PG_FUNCTION_ARGS)
 	CheckTextArgument(fcinfo, 6, "treatment_ref", NAME_MAX_CHARS, false);
 	CheckTextArgument(fcinfo, 8, "notes", NOTES_MAX_CHARS, true);
 
-	plan = LockPlanArgument(fcinfo, 0, 9);
+	plan = LockArgument(fcinfo, TABLE_PLANS, 9);
 	arguments[0] = PG_GETARG_DATUM(0);
 	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	nulls[0] = nulls[1] = ' ';
@@ -521,42 +521,21 @@ txplan_add_item(PG_FUNCTION_ARGS)
 }
 
 /*
- * LockItemPlan locks the plan of the item that a function was given, and leaves
- * the item's clinic in clinic_id.
- */
-static TreatmentPlan *
-LockItemPlan(FunctionCallInfo fcinfo, int clinic_argument, pg_uuid_t *clinic_id)
-{
-	pg_uuid_t *item_id = PG_GETARG_UUID_P(0);
-	pg_uuid_t plan_id;
-	TreatmentPlan *plan;
-
-	if (!FindClinicOf(TABLE_ITEMS, item_id, clinic_id, &plan_id) ||
-		(!PG_ARGISNULL(clinic_argument) &&
-		 memcmp(clinic_id, PG_GETARG_UUID_P(clinic_argument), UUID_LEN) != 0))
-		RaiseMissing("item", item_id);
-	plan = LockPlan(&plan_id, clinic_id);
-	if (plan == NULL)
-		RaiseMissing("item", item_id);
-	return plan;
-}
-
-/*
  * txplan_remove_item removes an item.
  */
 Datum
 txplan_remove_item(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t clinic_id;
+	TreatmentPlan *plan;
 	Datum arguments[2];
 	uint64 rows;
 
 	RequireArgument(fcinfo, 0, "item_id");
 	RequireRecord();
 	RequirePrivilege(TABLE_ITEMS, ACL_DELETE);
-	(void) LockItemPlan(fcinfo, 1, &clinic_id);
+	plan = LockArgument(fcinfo, TABLE_ITEMS, 1);
 	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = UUIDPGetDatum(&clinic_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	ConnectSpi();
 	rows = RunQuery(&delete_item, AS_CALLER, arguments, NULL);
 	FinishSpi();

@@ -124,7 +124,7 @@ txplan_reorder_items(PG_FUNCTION_ARGS)
 	RequireArgument(fcinfo, 1, "item_ids");
 	RequireRecord();
 	RequirePrivilege(TABLE_ITEMS, ACL_UPDATE);
-	plan = LockPlanArgument(fcinfo, 0, 2);
+	plan = LockArgument(fcinfo, TABLE_PLANS, 2);
 	RequireEditable(plan, "its items keep their order");
 	arguments[0] = PG_GETARG_DATUM(0);
 	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);

@@ -22,14 +22,14 @@
 #define PLAN_IMAGE                                                      \
 	"p.number, p.workflow, p.status, p.patient_id, p.professional_id, " \
 	"p.items_total, p.items_completed, p.items_cancelled, p.version, "  \
-	"p.history_length, p.history_head "
+	"p.history_length, p.history_head"
 #define PLAN_IMAGE_COLUMNS 11
 
 /* Of the transaction at hand, in its memory */
 static HTAB *held_plans = NULL;
 
 SAVED_QUERY(lock_plan,
-			"SELECT " PLAN_IMAGE "FROM txplan.plans AS p "
+			"SELECT " PLAN_IMAGE " FROM txplan.plans AS p "
 			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2 "
 			"FOR NO KEY UPDATE OF p",
 			UUIDOID, UUIDOID);
@@ -47,6 +47,32 @@ SAVED_QUERY(find_item,
 SAVED_QUERY(find_session,
 			"SELECT s.clinic_id, s.plan_id FROM txplan.sessions AS s "
 			"WHERE s.id" EQ "$1",
+			UUIDOID);
+
+/*
+ * Functions are given a plan, an item or a session, and perhaps its clinic, which
+ * spares a sharded record the search.
+ */
+#define LOCK_PLAN_OF(table, plan_column)                                       \
+	"SELECT " PLAN_IMAGE ", p.id, p.clinic_id "                                \
+	"FROM txplan." table " AS t "                                              \
+	"JOIN txplan.plans AS p ON p.id" EQ "t." plan_column " AND p.clinic_id" EQ \
+	"t.clinic_id "                                                             \
+	"WHERE t.id" EQ "$1"
+#define IN_CLINIC " AND t.clinic_id" EQ "$2"
+#define FOR_PLAN " FOR NO KEY UPDATE OF p"
+
+SAVED_QUERY(lock_by_plan, LOCK_PLAN_OF("plans", "id") FOR_PLAN, UUIDOID);
+SAVED_QUERY(lock_by_item, LOCK_PLAN_OF("items", "plan_id") FOR_PLAN, UUIDOID);
+SAVED_QUERY(lock_by_session, LOCK_PLAN_OF("sessions", "plan_id") FOR_PLAN,
+			UUIDOID);
+SAVED_QUERY(lock_by_plan_in_clinic,
+			LOCK_PLAN_OF("plans", "id") IN_CLINIC FOR_PLAN, UUIDOID, UUIDOID);
+SAVED_QUERY(lock_by_item_in_clinic,
+			LOCK_PLAN_OF("items", "plan_id") IN_CLINIC FOR_PLAN, UUIDOID,
+			UUIDOID);
+SAVED_QUERY(lock_by_session_in_clinic,
+			LOCK_PLAN_OF("sessions", "plan_id") IN_CLINIC FOR_PLAN, UUIDOID,
 			UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_lock_plan);
@@ -148,23 +174,11 @@ KeepText(char **kept, Datum value)
 }
 
 /*
- * ReadPlan locks the row of a plan and reads it; false when it is not there.
- *
- * It can raise 40001 where the isolation level forbids to go on with a row that
- * has changed, 40P01, and 55P03 by lock_timeout.
+ * KeepImage keeps what a query has read of a plan's row.
  */
-static bool
-ReadPlan(TreatmentPlan *plan)
+static void
+KeepImage(TreatmentPlan *plan, Datum *values, bool *nulls)
 {
-	Datum arguments[2];
-	Datum values[PLAN_IMAGE_COLUMNS];
-	bool nulls[PLAN_IMAGE_COLUMNS];
-
-	arguments[0] = UUIDPGetDatum(&plan->key.id);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	if (!QueryRow(&lock_plan, AS_OWNER, arguments, NULL, values, nulls))
-		return false;
-
 	KeepText(&plan->number, values[0]);
 	KeepText(&plan->workflow, values[1]);
 	KeepText(&plan->status, values[2]);
@@ -183,6 +197,27 @@ ReadPlan(TreatmentPlan *plan)
 	plan->next_position = 0;
 	plan->read_at = GetCurrentStatementStartTimestamp();
 	plan->valid = true;
+}
+
+/*
+ * ReadPlan locks the row of a plan and reads it; false when it is not there.
+ *
+ * It can raise 40001 where the isolation level forbids to go on with a row that
+ * has changed, 40P01, and 55P03 by lock_timeout.
+ */
+static bool
+ReadPlan(TreatmentPlan *plan)
+{
+	Datum arguments[2];
+	Datum values[PLAN_IMAGE_COLUMNS];
+	bool nulls[PLAN_IMAGE_COLUMNS];
+
+	arguments[0] = UUIDPGetDatum(&plan->key.id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	if (!QueryRow(&lock_plan, AS_OWNER, arguments, NULL, values, nulls))
+		return false;
+
+	KeepImage(plan, values, nulls);
 	return true;
 }
 
@@ -319,27 +354,45 @@ FindClinicOf(RecordTable table, const pg_uuid_t *id, pg_uuid_t *clinic_id,
 }
 
 /*
- * LockPlanArgument locks the plan that a function was given, in the clinic that
- * it was given if it was.  It raises 22004 and P0002.
+ * LockArgument locks the plan of the plan, item or session that a function was
+ * given, in one statement with the search for it.  It raises P0002 when there is
+ * no such row, in the clinic if one was given.
  */
 TreatmentPlan *
-LockPlanArgument(FunctionCallInfo fcinfo, int id_argument, int clinic_argument)
+LockArgument(FunctionCallInfo fcinfo, RecordTable table, int clinic_argument)
 {
-	pg_uuid_t *id;
-	pg_uuid_t clinic_id;
-	pg_uuid_t plan_id;
+	bool in_clinic = !PG_ARGISNULL(clinic_argument);
+	const char *kind;
+	SavedQuery *query;
+	Datum arguments[2];
+	Datum values[PLAN_IMAGE_COLUMNS + 2];
+	bool nulls[PLAN_IMAGE_COLUMNS + 2];
 	TreatmentPlan *plan;
 
-	RequireArgument(fcinfo, id_argument, "plan_id");
-	RequireRecord();
-	id = PG_GETARG_UUID_P(id_argument);
-	if (!PG_ARGISNULL(clinic_argument))
-		clinic_id = *PG_GETARG_UUID_P(clinic_argument);
-	else if (!FindClinicOf(TABLE_PLANS, id, &clinic_id, &plan_id))
-		RaiseMissing("plan", id);
-	plan = LockPlan(id, &clinic_id);
-	if (plan == NULL)
-		RaiseMissing("plan", id);
+	switch (table)
+	{
+		case TABLE_SESSIONS:
+			kind = "session";
+			query = in_clinic ? &lock_by_session_in_clinic : &lock_by_session;
+			break;
+		case TABLE_ITEMS:
+			kind = "item";
+			query = in_clinic ? &lock_by_item_in_clinic : &lock_by_item;
+			break;
+		default:
+			kind = "plan";
+			query = in_clinic ? &lock_by_plan_in_clinic : &lock_by_plan;
+			break;
+	}
+	arguments[0] = PG_GETARG_DATUM(0);
+	if (in_clinic)
+		arguments[1] = PG_GETARG_DATUM(clinic_argument);
+	if (!QueryRow(query, AS_OWNER, arguments, NULL, values, nulls))
+		RaiseMissing(kind, PG_GETARG_UUID_P(0));
+	plan = EnterPlan(DatumGetUUIDP(values[PLAN_IMAGE_COLUMNS]),
+					 DatumGetUUIDP(values[PLAN_IMAGE_COLUMNS + 1]));
+	if (!IsFresh(plan))
+		KeepImage(plan, values, nulls);
 	return plan;
 }
 
@@ -354,7 +407,7 @@ txplan_lock_plan(PG_FUNCTION_ARGS)
 	RequireArgument(fcinfo, 0, "plan_id");
 	RequireRecord();
 	RequirePrivilege(TABLE_PLANS, ACL_UPDATE);
-	plan = LockPlanArgument(fcinfo, 0, 2);
+	plan = LockArgument(fcinfo, TABLE_PLANS, 2);
 	if (!PG_ARGISNULL(1) && PG_GETARG_INT64(1) != plan->version)
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_STALE_VERSION),

@@ -46,8 +46,8 @@ typedef struct TreatmentPlan
 
 extern void InitPlanLock(void);
 extern TreatmentPlan *LockPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
-extern TreatmentPlan *LockPlanArgument(FunctionCallInfo fcinfo, int id_argument,
-									   int clinic_argument);
+extern TreatmentPlan *LockArgument(FunctionCallInfo fcinfo, RecordTable table,
+								   int clinic_argument);
 extern TreatmentPlan *HeldPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void RefreshPlan(TreatmentPlan *plan);
 extern void ForgetPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);

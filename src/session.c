@@ -368,34 +368,11 @@ txplan_sessions_check(PG_FUNCTION_ARGS)
 }
 
 /*
- * LockArgument locks the plan of the item or session that a function was given,
- * and leaves its clinic in clinic_id.
- */
-static TreatmentPlan *
-LockArgument(FunctionCallInfo fcinfo, RecordTable table, const char *kind,
-			 int clinic_argument, pg_uuid_t *clinic_id)
-{
-	pg_uuid_t *id = PG_GETARG_UUID_P(0);
-	pg_uuid_t plan_id;
-	TreatmentPlan *plan;
-
-	if (!FindClinicOf(table, id, clinic_id, &plan_id) ||
-		(!PG_ARGISNULL(clinic_argument) &&
-		 memcmp(clinic_id, PG_GETARG_UUID_P(clinic_argument), UUID_LEN) != 0))
-		RaiseMissing(kind, id);
-	plan = LockPlan(&plan_id, clinic_id);
-	if (plan == NULL)
-		RaiseMissing(kind, id);
-	return plan;
-}
-
-/*
  * txplan_add_session adds a session to an item.
  */
 Datum
 txplan_add_session(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t clinic_id;
 	TreatmentPlan *plan;
 	Datum arguments[5];
 	Datum id;
@@ -408,10 +385,10 @@ txplan_add_session(PG_FUNCTION_ARGS)
 	RequirePrivilege(TABLE_SESSIONS, ACL_INSERT);
 	CheckTextArgument(fcinfo, 1, "label", NAME_MAX_CHARS, false);
 	CheckAmount(PG_GETARG_DATUM(2), "amount");
-	plan = LockArgument(fcinfo, TABLE_ITEMS, "item", 3, &clinic_id);
+	plan = LockArgument(fcinfo, TABLE_ITEMS, 3);
 	arguments[0] = UUIDPGetDatum(&plan->key.id);
 	arguments[1] = PG_GETARG_DATUM(0);
-	arguments[2] = UUIDPGetDatum(&clinic_id);
+	arguments[2] = UUIDPGetDatum(&plan->key.clinic_id);
 	arguments[3] = PG_GETARG_DATUM(1);
 	arguments[4] = PG_GETARG_DATUM(2);
 	if (!QueryRow(&insert_session, AS_CALLER, arguments, NULL, &id, &isnull))
@@ -426,7 +403,7 @@ static Datum
 EndOneSession(FunctionCallInfo fcinfo, const char *status)
 {
 	Completion meant = { .via = "session" };
-	pg_uuid_t clinic_id;
+	TreatmentPlan *plan;
 	Datum arguments[4];
 	uint64 rows;
 
@@ -434,9 +411,9 @@ EndOneSession(FunctionCallInfo fcinfo, const char *status)
 	RequireRecord();
 	RequirePrivilege(TABLE_SESSIONS, ACL_UPDATE);
 	CheckTextArgument(fcinfo, 1, "note", NOTE_MAX_CHARS, true);
-	(void) LockArgument(fcinfo, TABLE_SESSIONS, "session", 2, &clinic_id);
+	plan = LockArgument(fcinfo, TABLE_SESSIONS, 2);
 	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = UUIDPGetDatum(&clinic_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	arguments[2] = CStringGetTextDatum(status);
 	if (PG_ARGISNULL(1))
 		rows = RunCompletion(&meant, &end_session, arguments, NULL);
@@ -475,7 +452,6 @@ static Datum
 CompleteItem(FunctionCallInfo fcinfo, const char *via)
 {
 	Completion meant = { .via = via };
-	pg_uuid_t clinic_id;
 	TreatmentPlan *plan;
 	Datum arguments[3];
 	Datum item[4];
@@ -486,9 +462,9 @@ CompleteItem(FunctionCallInfo fcinfo, const char *via)
 	RequireRecord();
 	RequirePrivilege(TABLE_SESSIONS, ACL_UPDATE);
 	CheckTextArgument(fcinfo, 1, "note", NOTE_MAX_CHARS, true);
-	plan = LockArgument(fcinfo, TABLE_ITEMS, "item", 2, &clinic_id);
+	plan = LockArgument(fcinfo, TABLE_ITEMS, 2);
 	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = UUIDPGetDatum(&clinic_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	if (!QueryRow(&find_item, AS_OWNER, arguments, NULL, item, isnull))
 		RaiseMissing("item", PG_GETARG_UUID_P(0));
 	if (!IsPendingItem(item))

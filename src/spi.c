@@ -85,18 +85,24 @@ LeaveOwner(const OwnerScope *scope)
 }
 
 /*
- * ChoosePlan makes the planner choose now, with sequential scans discouraged: a
- * plan made while a table was small would otherwise go on scanning it when it is
- * large.
+ * ChoosePlan makes the planner choose now, with the ways discouraged that read
+ * whole tables: a plan made while a table was small would otherwise go on
+ * reading all of it when it is large.  All queries look rows up by their keys.
  */
 static void
 ChoosePlan(SPIPlanPtr plan)
 {
+	static const char *const discouraged[] = { "enable_seqscan",
+											   "enable_hashjoin",
+											   "enable_mergejoin" };
 	CachedPlan *generic;
 	int nest = NewGUCNestLevel();
+	int i;
 
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	for (i = 0; i < (int) lengthof(discouraged); i++)
+		(void) set_config_option(discouraged[i], "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
 	generic = SPI_plan_get_cached_plan(plan);
 	if (generic != NULL)
 		ReleaseCachedPlan(generic, CurrentResourceOwner);

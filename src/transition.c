@@ -464,7 +464,7 @@ DoAction(FunctionCallInfo fcinfo, const char *action, const char *reason,
 	RequireArgument(fcinfo, 0, "plan_id");
 	RequireRecord();
 	RequirePrivilege(TABLE_PLANS, ACL_UPDATE);
-	plan = LockPlanArgument(fcinfo, 0, clinic_argument);
+	plan = LockArgument(fcinfo, TABLE_PLANS, clinic_argument);
 	workflow = RequireWorkflow(plan->workflow);
 	meant.action = action;
 	meant.reason = reason;
@@ -553,7 +553,7 @@ txplan_advance_plan(PG_FUNCTION_ARGS)
 	RequireArgument(fcinfo, 0, "plan_id");
 	RequireRecord();
 	RequirePrivilege(TABLE_PLANS, ACL_UPDATE);
-	plan = LockPlanArgument(fcinfo, 0, 1);
+	plan = LockArgument(fcinfo, TABLE_PLANS, 1);
 	AdvancePlan(plan);
 	return StatusOf(&plan->key);
 }
