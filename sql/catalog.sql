@@ -26,6 +26,14 @@ Errors: 22004, 22023, 22001, 22003 for an amount out of range, 23505 for a code
 that is taken, P0002 for an unknown clinic, TX009 when the prices of the steps do
 not add up, TX008 before install().';
 
+CREATE FUNCTION txplan.catalog_items_check()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'txplan_catalog_items_check';
+
+COMMENT ON FUNCTION txplan.catalog_items_check() IS
+'Trigger: checks a catalog item as registry_check() does a row of the registry.';
+
 CREATE FUNCTION txplan.catalog_sessions_check()
 RETURNS trigger
 LANGUAGE c
@@ -128,7 +136,7 @@ PERFORM txplan.ensure_constraint('catalog_sessions', 'catalog_sessions_price_in_
 
 CREATE OR REPLACE TRIGGER catalog_items_check
 	BEFORE INSERT OR UPDATE ON txplan.catalog_items
-	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check('catalog_items');
+	FOR EACH ROW EXECUTE FUNCTION txplan.catalog_items_check();
 CREATE OR REPLACE TRIGGER catalog_sessions_check
 	BEFORE INSERT OR UPDATE OR DELETE ON txplan.catalog_sessions
 	FOR EACH ROW EXECUTE FUNCTION txplan.catalog_sessions_check();

@@ -9,7 +9,7 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'txplan_registry_check';
 
 COMMENT ON FUNCTION txplan.registry_check() IS
-'Trigger: checks a row of clinics, professionals, patients or the catalog.
+'Trigger: checks a row of clinics, professionals or patients.
 
 Keeps id, clinic and creation time as they are (TX007), sets updated_at and
 refuses a time zone that the server does not know (22023).';
@@ -198,10 +198,10 @@ PERFORM txplan.ensure_constraint('patients', 'patients_dates_finite',
 
 CREATE OR REPLACE TRIGGER clinics_check
 	BEFORE INSERT OR UPDATE ON txplan.clinics
-	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check('clinics');
+	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check();
 CREATE OR REPLACE TRIGGER professionals_check
 	BEFORE INSERT OR UPDATE ON txplan.professionals
-	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check('professionals');
+	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check();
 CREATE OR REPLACE TRIGGER patients_check
 	BEFORE INSERT OR UPDATE ON txplan.patients
-	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check('patients');
+	FOR EACH ROW EXECUTE FUNCTION txplan.registry_check();

@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(txplan_split_amount);
  *
  * It reads the text form, which says all that in one pass.
  */
-bool
+static bool
 AmountToCents(Datum amount, int64 *cents)
 {
 	char *digits = DatumGetCString(DirectFunctionCall1(numeric_out, amount));
@@ -72,6 +72,26 @@ AmountToCents(Datum amount, int64 *cents)
 	*cents = value;
 	pfree(digits);
 	return true;
+}
+
+/*
+ * CheckAmount refuses what numeric(12,2) would round or not hold: PostgreSQL's
+ * own cast rounds a third decimal away without a word.
+ */
+void
+CheckAmount(Datum amount, const char *name)
+{
+	int64 cents;
+
+	if (!AmountToCents(amount, &cents))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("argument \"%s\" is no amount of money", name),
+				 errdetail("Amounts are 0 to 9999999999.99 with at most two "
+						   "decimals, not %.60s.",
+						   DatumGetCString(DirectFunctionCall1(numeric_out,
+															   amount))),
+				 errhint("Round the amount to cents.")));
 }
 
 /*

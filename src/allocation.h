@@ -11,7 +11,7 @@
 #define AMOUNT_MAX_CENTS INT64CONST(999999999999)
 #define PARTS_MAX 500
 
-extern bool AmountToCents(Datum amount, int64 *cents);
+extern void CheckAmount(Datum amount, const char *name);
 extern int64 Cents(Datum amount);
 extern Datum CentsToAmount(int64 cents);
 extern void SplitCents(int64 total, const int64 *weights, int64 *parts, int n);

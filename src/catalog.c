@@ -71,6 +71,7 @@ SAVED_QUERY(insert_steps,
 			UUIDOID, UUIDOID, TEXTARRAYOID, NUMERICARRAYOID);
 
 PG_FUNCTION_INFO_V1(txplan_create_catalog_item);
+PG_FUNCTION_INFO_V1(txplan_catalog_items_check);
 PG_FUNCTION_INFO_V1(txplan_catalog_sessions_check);
 PG_FUNCTION_INFO_V1(txplan_catalog_sum_check);
 
@@ -392,6 +393,18 @@ StepKey(TriggerData *trigger, HeapTuple tuple, const char *column,
 }
 
 /*
+ * txplan_catalog_items_check is the trigger on catalog items.
+ */
+Datum
+txplan_catalog_items_check(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = OurTrigger(fcinfo, "catalog_items_check");
+
+	ForgetCatalog();
+	return PointerGetDatum(CheckRegistryRow(trigger));
+}
+
+/*
  * txplan_catalog_sessions_check locks the catalog item of a step before the step
  * changes.
  */
@@ -407,7 +420,7 @@ txplan_catalog_sessions_check(PG_FUNCTION_ARGS)
 	bool isnull;
 
 	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-		tuple = (HeapTuple) DatumGetPointer(txplan_registry_check(fcinfo));
+		tuple = CheckRegistryRow(trigger);
 	ForgetCatalog();
 	if (StepKey(trigger, tuple, "catalog_item_id", arguments))
 		(void) QueryRow(&lock_catalog_item, AS_OWNER, arguments, NULL, &one,

@@ -6,9 +6,6 @@
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
-
-#include "allocation.h"
 
 /*
  * UuidText writes an id as people read it.
@@ -74,26 +71,6 @@ CheckTextArgument(FunctionCallInfo fcinfo, int n, const char *name,
 				 errdetail("It has %d characters, of which at most %d are kept.",
 						   chars, max_chars),
 				 errhint("Shorten it.")));
-}
-
-/*
- * CheckAmount refuses what numeric(12,2) would round or not hold: PostgreSQL's
- * own cast rounds a third decimal away without a word.
- */
-void
-CheckAmount(Datum amount, const char *name)
-{
-	int64 cents;
-
-	if (!AmountToCents(amount, &cents))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("argument \"%s\" is no amount of money", name),
-				 errdetail("Amounts are 0 to 9999999999.99 with at most two "
-						   "decimals, not %.60s.",
-						   DatumGetCString(DirectFunctionCall1(numeric_out,
-															   amount))),
-				 errhint("Round the amount to cents.")));
 }
 
 /*

@@ -32,7 +32,6 @@ extern char *UuidText(const pg_uuid_t *id);
 extern void RequireArgument(FunctionCallInfo fcinfo, int n, const char *name);
 extern void CheckTextArgument(FunctionCallInfo fcinfo, int n, const char *name,
 							  int max_chars, bool may_be_empty);
-extern void CheckAmount(Datum amount, const char *name);
 
 pg_noreturn extern void RaiseMissing(const char *kind, const pg_uuid_t *id);
 pg_noreturn extern void RaiseWrongClinic(const char *kind, const pg_uuid_t *id);

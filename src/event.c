@@ -295,23 +295,6 @@ WritePlan(Settlement *settlement, TreatmentPlan *plan)
 }
 
 /*
- * ArrayOf makes an array for unnest.
- */
-Datum
-ArrayOf(Datum *elements, bool *nulls, int n, Oid type)
-{
-	int16 length;
-	bool by_value;
-	char alignment;
-	int low = 1;
-
-	get_typlenbyvalalign(type, &length, &by_value, &alignment);
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &low,
-											  type, length, by_value,
-											  alignment));
-}
-
-/*
  * FlushOneEvent writes a single event, the common case.
  */
 static void

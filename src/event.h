@@ -65,7 +65,6 @@ extern void BeginSettlement(Settlement *settlement, TimestampTz at,
 							bool rehearsal);
 extern void WritePlan(Settlement *settlement, TreatmentPlan *plan);
 extern void FlushSettlement(Settlement *settlement);
-extern Datum ArrayOf(Datum *elements, bool *nulls, int n, Oid type);
 
 extern void BeginPayload(Payload *payload);
 extern void PayloadText(Payload *payload, const char *key, const char *value);

@@ -17,6 +17,7 @@
 #include "actor.h"
 #include "error.h"
 #include "event.h"
+#include "guard.h"
 #include "number.h"
 #include "planfacts.h"
 #include "registry.h"
@@ -247,21 +248,12 @@ CheckConflicts(const TreatmentPlan *plan)
 											TextDatumGetCString(values[1])));
 	}
 	if (reasons != NIL)
-	{
-		StringInfoData joined;
-		ListCell *cell;
-
-		initStringInfo(&joined);
-		foreach(cell, reasons)
-			appendStringInfo(&joined, "%s%s", joined.len > 0 ? "; " : "",
-							 (char *) lfirst(cell));
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_TRANSITION_BLOCKED),
 				 errmsg("plan %s cannot come back: others hold its treatments",
 						plan->number),
-				 errdetail("Reasons: %s.", joined.data),
+				 errdetail("Reasons: %s.", JoinReasons(reasons)),
 				 errhint("Remove the treatment from one of the plans.")));
-	}
 	FinishSpi();
 }
 

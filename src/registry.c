@@ -13,7 +13,6 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "catalog.h"
 #include "error.h"
 #include "spi.h"
 
@@ -197,27 +196,34 @@ SetTime(TriggerData *trigger, HeapTuple tuple, const char *column,
 }
 
 /*
- * txplan_registry_check is the trigger on the registry's and the catalog's
- * tables.
+ * CheckRegistryRow checks a row of the registry or the catalog, which a trigger
+ * has at hand, and returns it as it is to be written.
+ */
+HeapTuple
+CheckRegistryRow(TriggerData *trigger)
+{
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		CheckTimeZone(trigger, trigger->tg_trigtuple);
+		return trigger->tg_trigtuple;
+	}
+	CheckUnchanged(trigger, "id");
+	CheckUnchanged(trigger, "clinic_id");
+	CheckUnchanged(trigger, "created_at");
+	CheckTimeZone(trigger, trigger->tg_newtuple);
+	return SetTime(trigger, trigger->tg_newtuple, "updated_at",
+				   GetCurrentTimestamp());
+}
+
+/*
+ * txplan_registry_check is the trigger on the registry's tables.
  */
 Datum
 txplan_registry_check(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = OurTrigger(fcinfo, "registry_check");
-	bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-	HeapTuple tuple = is_update ? trigger->tg_newtuple : trigger->tg_trigtuple;
 
-	if (is_update)
-	{
-		CheckUnchanged(trigger, "id");
-		CheckUnchanged(trigger, "clinic_id");
-		CheckUnchanged(trigger, "created_at");
-	}
-	CheckTimeZone(trigger, tuple);
-	ForgetCatalog();
-	if (is_update)
-		tuple = SetTime(trigger, tuple, "updated_at", GetCurrentTimestamp());
-	return PointerGetDatum(tuple);
+	return PointerGetDatum(CheckRegistryRow(trigger));
 }
 
 /*

@@ -7,11 +7,12 @@
 
 #include "compat.h"
 
+#include "commands/trigger.h"
 #include "utils/uuid.h"
 
 extern void CheckProfessional(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void CheckPatient(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void CheckClinic(const pg_uuid_t *id);
-extern Datum txplan_registry_check(PG_FUNCTION_ARGS);
+extern HeapTuple CheckRegistryRow(TriggerData *trigger);
 
 #endif /* TXPLAN_REGISTRY_H */

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "actor.h"
+#include "allocation.h"
 #include "error.h"
 #include "planlock.h"
 #include "spi.h"

@@ -12,9 +12,11 @@
 #include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -325,6 +327,23 @@ EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 	rows = RunEngineWrite(query, table, values, nulls);
 	FinishSpi();
 	return rows;
+}
+
+/*
+ * ArrayOf makes an array for unnest.
+ */
+Datum
+ArrayOf(Datum *elements, bool *nulls, int n, Oid type)
+{
+	int16 length;
+	bool by_value;
+	char alignment;
+	int low = 1;
+
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &low,
+											  type, length, by_value,
+											  alignment));
 }
 
 /*

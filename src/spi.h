@@ -64,6 +64,7 @@ extern uint64 EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 						  const char *nulls);
 
 extern void FetchRow(uint64 row, Datum *values, bool *nulls);
+extern Datum ArrayOf(Datum *elements, bool *nulls, int n, Oid type);
 extern void ConnectSpi(void);
 extern void FinishSpi(void);
 extern void ReturnQueryRows(FunctionCallInfo fcinfo, SavedQuery *query,
