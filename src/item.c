@@ -413,7 +413,10 @@ CheckUpdate(Row *row, const Row *old_row)
 	if (professional_changed && !RowIsNull(row, ITEM_PROFESSIONAL_ID))
 		CheckProfessional(RowUuid(row, ITEM_PROFESSIONAL_ID),
 						  &plan->key.clinic_id);
-	SetRow(row, ITEM_UPDATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	SetRow(row, ITEM_UPDATED_AT,
+		   RowsEqual(old_row, row, ITEM_UPDATED_AT) ?
+			   RowValue(old_row, ITEM_UPDATED_AT) :
+			   TimestampTzGetDatum(GetCurrentTimestamp()));
 }
 
 /*

@@ -371,6 +371,31 @@ RowsDiffer(const Row *left, const Row *right, int column)
 }
 
 /*
+ * RowsEqual tells whether two rows of one relation are the same in all columns
+ * but one, those of a DBA's own included.
+ */
+bool
+RowsEqual(const Row *left, const Row *right, int ignored)
+{
+	int place;
+
+	for (place = 0; place < left->descriptor->natts; place++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(left->descriptor, place);
+
+		if (attribute->attisdropped || place == left->columns[ignored] - 1)
+			continue;
+		if (left->nulls[place] != right->nulls[place])
+			return false;
+		if (!left->nulls[place] &&
+			!datum_image_eq(left->values[place], right->values[place],
+							attribute->attbyval, attribute->attlen))
+			return false;
+	}
+	return true;
+}
+
+/*
  * OpenChanges begins to read what a statement did.
  */
 void

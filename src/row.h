@@ -125,6 +125,7 @@ extern bool RowTextIs(const Row *row, int column, const char *text);
 extern void SetRow(Row *row, int column, Datum value);
 extern void SetRowText(Row *row, int column, const char *text);
 extern void SetRowNull(Row *row, int column);
+extern bool RowsEqual(const Row *left, const Row *right, int ignored);
 extern bool RowsDiffer(const Row *left, const Row *right, int column);
 
 /* What a statement did, as its transition tables have it, row by row */

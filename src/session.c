@@ -311,7 +311,10 @@ CheckUpdate(Row *row, const Row *old_row)
 		RequireEditable(plan, "the amounts of its sessions do not change");
 	if (status_changed)
 		EndSession(row, plan, now);
-	SetRow(row, SESSION_UPDATED_AT, TimestampTzGetDatum(now));
+	SetRow(row, SESSION_UPDATED_AT,
+		   RowsEqual(old_row, row, SESSION_UPDATED_AT) ?
+			   RowValue(old_row, SESSION_UPDATED_AT) :
+			   TimestampTzGetDatum(now));
 }
 
 /*

@@ -87,6 +87,9 @@ EndRun(PlanRun *run)
 		TreatmentPlan *plan = (TreatmentPlan *) lfirst(cell);
 
 		RefreshPlan(plan);
+
+		/* Looked up anew by the next statement that adds an item. */
+		plan->next_position = 0;
 		if (MayAdvance(plan))
 			AdvancePlan(plan);
 	}
