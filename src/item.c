@@ -191,23 +191,36 @@ PublishFinish(Settlement *settlement, TreatmentPlan *plan,
 }
 
 /*
+ * PushName adds a name to a JSON array.
+ */
+static void
+PushName(JsonbParseState **state, const char *name)
+{
+	JsonbValue value;
+
+	value.type = jbvString;
+	value.val.string.val = pstrdup(name);
+	value.val.string.len = (int) strlen(name);
+	(void) pushJsonbValue(state, WJB_ELEM, &value);
+}
+
+/*
  * PublishItemChange tells that something of an item, or of a session of it,
- * changed for which there is no event of its own.
+ * changed for which there is no event of its own, and perhaps the item's price
+ * along with it.
  */
 void
 PublishItemChange(Settlement *settlement, TreatmentPlan *plan,
 				  const pg_uuid_t *item_id, const pg_uuid_t *session_id,
-				  const char *changed)
+				  const char *changed, bool price_too)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue name;
 	Payload payload;
 
-	name.type = jbvString;
-	name.val.string.val = pstrdup(changed);
-	name.val.string.len = (int) strlen(changed);
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	(void) pushJsonbValue(&state, WJB_ELEM, &name);
+	PushName(&state, changed);
+	if (price_too)
+		PushName(&state, "price");
 	BeginPayload(&payload);
 	PayloadUuid(&payload, "item_id", item_id);
 	if (session_id != NULL)

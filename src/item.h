@@ -42,6 +42,7 @@ extern void PublishFinish(Settlement *settlement, TreatmentPlan *plan,
 						  const CountedItem *item, const char *via);
 extern void PublishItemChange(Settlement *settlement, TreatmentPlan *plan,
 							  const pg_uuid_t *item_id,
-							  const pg_uuid_t *session_id, const char *changed);
+							  const pg_uuid_t *session_id, const char *changed,
+							  bool price_too);
 
 #endif /* TXPLAN_ITEM_H */

@@ -351,7 +351,7 @@ SettleChanged(PlanRun *run, const Row *old_row, const Row *new_row)
 		RecordItem(run, psprintf("item_%s", name), new_row,
 				   ColumnText(old_row, column), ColumnText(new_row, column));
 		PublishItemChange(&run->settlement, run->plan,
-						  RowUuid(new_row, ITEM_ID), NULL, name);
+						  RowUuid(new_row, ITEM_ID), NULL, name, false);
 	}
 	if (RowsDiffer(old_row, new_row, ITEM_PROFESSIONAL_ID))
 	{

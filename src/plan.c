@@ -394,7 +394,8 @@ CheckDelete(const Row *row)
 	arguments[0] = UUIDPGetDatum(&plan.key.id);
 	arguments[1] = UUIDPGetDatum(&plan.key.clinic_id);
 	if (!StateOfPlan(&plan)->initial)
-		reason = psprintf("It is %s.", plan.status);
+		reason =
+			psprintf("It is %s, no longer in its initial state.", plan.status);
 	else if (plan.items_completed > 0)
 		reason = "It has completed items.";
 	else if (QueryRow(&find_earned, AS_OWNER, arguments, NULL, &one, &isnull))

@@ -168,7 +168,9 @@ TellChange(PlanRun *run, const SessionFact *fact, const char *what,
 {
 	RecordSession(run, fact, what, from_value, to_value);
 	PublishItemChange(&run->settlement, run->plan, &fact->item_id,
-					  &fact->session_id, changed);
+					  &fact->session_id, changed,
+					  strcmp(changed, "sessions") == 0 ||
+						  strcmp(changed, "amount") == 0);
 }
 
 /*
@@ -263,10 +265,10 @@ CountFacts(const SessionFact *facts, int n, SessionCounts *counts)
 }
 
 /*
- * TellPrice tells that an item's price followed its sessions.
+ * RecordPrice records that an item's price followed its sessions.
  */
 static void
-TellPrice(PlanRun *run, const CountedItem *item, int64 difference)
+RecordPrice(PlanRun *run, const CountedItem *item, int64 difference)
 {
 	HistoryRow row = { 0 };
 	Datum after =
@@ -278,7 +280,6 @@ TellPrice(PlanRun *run, const CountedItem *item, int64 difference)
 	row.from_value = AmountText(Cents(after) - difference);
 	row.to_value = item->price;
 	RecordHistory(&run->settlement, run->plan, &row);
-	PublishItemChange(&run->settlement, run->plan, &item->id, NULL, "price");
 }
 
 /*
@@ -332,7 +333,7 @@ SettleItemFacts(PlanRun *run, const SessionFact *facts, int n)
 			TellEnd(run, fact, &item, completed, ++cancelled);
 	}
 	if (counts.price != 0)
-		TellPrice(run, &item, counts.price);
+		RecordPrice(run, &item, counts.price);
 	if (counted && item.finished)
 		PublishFinish(&run->settlement, plan, &item, via);
 	if (meant != NULL && counted)
