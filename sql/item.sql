@@ -11,7 +11,7 @@ AS 'MODULE_PATHNAME', 'txplan_items_check';
 COMMENT ON FUNCTION txplan.items_check() IS
 'Trigger: lets an item be added, changed and removed only as its rules allow.
 
-Locks the plan first. Errors: TX002, TX004, TX007, TX009, TX010, P0002, 22004.';
+Locks the plan first. Errors: TX002, TX004, TX007, TX010, P0002.';
 
 CREATE FUNCTION txplan.items_settle()
 RETURNS trigger
@@ -19,7 +19,9 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'txplan_items_settle';
 
 COMMENT ON FUNCTION txplan.items_settle() IS
-'Trigger: makes the sessions of new items, counts them on their plans and publishes what happened.';
+'Trigger: makes the sessions of new items, counts them on their plans and publishes what happened.
+
+Errors: TX009 for a price below what the item has earned.';
 
 CREATE FUNCTION txplan.add_item(
 	plan_id uuid,
@@ -49,7 +51,8 @@ the plan''s when NULL. notes: at most 100000 characters.
 Publishes treatment_plan.treatment_added.
 Errors: 22004, 22001, 22003, 22023, 23505 for a treatment_ref that is taken, P0002,
 TX002 for a state that takes no items, an inactive catalog item or professional,
-TX010 for a reference of another clinic, TX008.';
+TX010 for a reference of another clinic, 42501 without
+the tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.remove_item(item_id uuid, clinic_id uuid DEFAULT NULL)
 RETURNS void
@@ -61,7 +64,8 @@ COMMENT ON FUNCTION txplan.remove_item(uuid, uuid) IS
 
 Publishes treatment_plan.treatment_removed.
 Errors: 22004, P0002, TX002 for a state that lets no items go, TX004 for an item
-that is completed or cancelled or has a completed session, TX008.';
+that is completed or cancelled or has a completed session, 42501 without
+the tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.reorder_items(
 	plan_id uuid,
@@ -78,7 +82,8 @@ item_ids: every item of the plan once.
 Publishes treatment_plan.items_reordered, unless the order is as it was.
 Errors: 22004 also for a NULL among the ids, 22023 when an item is missing, named
 twice or none of the plan, P0002, TX002 for a state that lets items not be
-edited, TX008.';
+edited, 2202E for an array of more than one dimension, 42501 without
+the tables'' privileges, TX008.';
 
 -- == record ==
 

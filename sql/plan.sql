@@ -12,7 +12,8 @@ COMMENT ON FUNCTION txplan.plans_check() IS
 'Trigger: lets a plan be made, changed and deleted only as its rules allow.
 
 Numbers it, moves it along its workflow, sets its time stamps, version and
-history. Errors: TX001, TX002, TX004, TX005, TX006, TX007, TX010, P0002.';
+history. Errors: TX001, TX002, TX004 also for the id of a deleted plan, TX005,
+TX006, TX007, TX010, P0002.';
 
 CREATE FUNCTION txplan.plans_settle()
 RETURNS trigger
@@ -39,9 +40,9 @@ professional_id: the plan''s doctor, an active professional of the clinic.
 title: 1 to 500 characters. workflow: dental when NULL.
 Publishes treatment_plan.created.
 Errors: 22004, 22001, 22023 for an empty title, P0002 for an unknown clinic,
-patient, professional or workflow, TX002 for an archived patient or an inactive
-professional, TX010 for a patient or professional of another clinic, TX008
-before install().';
+patient, professional or workflow, TX001 for a workflow without initial state, TX002 for an archived patient or an inactive
+professional, TX010 for a patient or professional of another clinic, 42501 without
+the tables'' privileges, TX008 before install().';
 
 CREATE FUNCTION txplan.lock_plan(
 	plan_id uuid,
@@ -129,7 +130,7 @@ COMMENT ON COLUMN txplan.plans.diagnosis_notes IS 'What was found, at most 10000
 COMMENT ON COLUMN txplan.plans.internal_notes IS 'Notes of the clinic, not for the patient, at most 100000 characters';
 COMMENT ON COLUMN txplan.plans.closure_reason IS 'Why it was closed; given together with the closing status';
 COMMENT ON COLUMN txplan.plans.closure_note IS 'What was said when it was closed, at most 10000 characters';
-COMMENT ON COLUMN txplan.plans.confirmed_at IS 'When it left its initial state; empty again when it goes back there';
+COMMENT ON COLUMN txplan.plans.confirmed_at IS 'When it left its initial state for an open one; empty again when it goes back there';
 COMMENT ON COLUMN txplan.plans.activated_at IS 'When it first came to a treatable state since its initial one';
 COMMENT ON COLUMN txplan.plans.completed_at IS 'When it came to a final state that is no closing';
 COMMENT ON COLUMN txplan.plans.closed_at IS 'When it was closed; empty again when it leaves the final state';

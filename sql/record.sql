@@ -45,6 +45,7 @@ SET check_function_bodies = off
 AS $install$
 DECLARE
 	the_table text;
+	the_column record;
 	the_fault record;
 	was_there boolean;
 BEGIN
@@ -85,6 +86,18 @@ BEGIN
 			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '
 			'FOR EACH STATEMENT EXECUTE FUNCTION txplan.refuse_truncate()',
 			the_table || '_not_truncated', the_table);
+	END LOOP;
+
+	-- A partition has columns of its own, but nothing else to say of them.
+	FOR the_column IN
+		SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS summary
+		FROM pg_catalog.pg_attribute AS a
+		WHERE a.attrelid = 'txplan.events'::pg_catalog.regclass
+			AND a.attnum > 0
+			AND NOT a.attisdropped
+	LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN txplan.events_default.%I IS %L',
+			the_column.attname, the_column.summary);
 	END LOOP;
 
 	IF NOT EXISTS (SELECT FROM txplan.record_versions AS v

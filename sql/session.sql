@@ -36,7 +36,8 @@ COMMENT ON FUNCTION txplan.add_session(uuid, text, numeric, uuid) IS
 label: 1 to 200 characters. amount: 0 to 9999999999.99, at most two decimals;
 the item''s price rises by it. Publishes treatment_plan.updated.
 Errors: 22004, 22001, 22003, 22023, P0002, TX002 for a state that lets items not be
-edited, TX004 for an item that is completed or cancelled, TX008.';
+edited, TX004 for an item that is completed or cancelled, 42501 without
+the tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.complete_session(
 	session_id uuid,
@@ -53,7 +54,8 @@ note: at most 10000 characters, kept with the session. Books one earned entry.
 Publishes treatment_plan.item_session_completed and, with the item''s last session,
 treatment_completed, and what follows for the plan.
 Errors: 22004, 22001, P0002, TX002 for a state in which nothing is treated, TX004 for a
-session that is completed or cancelled, TX008.';
+session that is completed or cancelled, 42501 without
+the tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.cancel_session(
 	session_id uuid,
@@ -83,7 +85,8 @@ COMMENT ON FUNCTION txplan.complete_item(uuid, text, uuid) IS
 
 note: at most 10000 characters, kept with each of these sessions.
 Errors: 22004, 22001, P0002, TX002 for a state in which nothing is treated, TX004 for an
-item that is completed or cancelled, TX008.';
+item that is completed or cancelled, 42501 without
+the tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.record_performed(
 	item_id uuid,
@@ -136,7 +139,7 @@ COMMENT ON COLUMN txplan.sessions.created_at IS 'When it was made';
 COMMENT ON COLUMN txplan.sessions.updated_at IS 'When it was last changed';
 COMMENT ON CONSTRAINT sessions_pkey ON txplan.sessions IS 'A session belongs to one clinic';
 PERFORM txplan.ensure_constraint('sessions', 'sessions_sequence_unique_per_item',
-	'UNIQUE (item_id, sequence, clinic_id)',
+	'UNIQUE (item_id, sequence, clinic_id) DEFERRABLE INITIALLY IMMEDIATE',
 	'No two sessions of an item stand at one place');
 PERFORM txplan.ensure_constraint('sessions', 'sessions_of_an_item',
 	'FOREIGN KEY (item_id, clinic_id) REFERENCES txplan.items (id, clinic_id) ON DELETE CASCADE',

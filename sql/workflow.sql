@@ -138,7 +138,7 @@ $$;
 COMMENT ON FUNCTION txplan.workflow_faults(text) IS
 'What check_workflow() returns, without its checks: call check_workflow().';
 
-CREATE FUNCTION txplan.check_workflow(name text)
+CREATE FUNCTION txplan.check_workflow(workflow text)
 RETURNS TABLE (fault text, state text, action text, detail text)
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'txplan_check_workflow';

@@ -18,6 +18,7 @@
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/regproc.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -137,6 +138,44 @@ CallGuard(const char *name, const Guard *guard, const PlanKey *plan)
 }
 
 /*
+ * AskGuard runs a guard for somebody who only asks: what it raises is told as its
+ * reason, and taken back.
+ */
+static char *
+AskGuard(const char *name, const Guard *guard, const PlanKey *plan)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char *reason = NULL;
+
+	if (guard->compiled)
+		return CallGuard(name, guard, plan);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		reason = CallGuard(name, guard, plan);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		reason = psprintf("guard \"%s\" failed: %s", name, error->message);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return reason;
+}
+
+/*
  * RaiseBadGuard says that a definition names a guard that cannot be asked.
  */
 static void
@@ -178,7 +217,8 @@ GuardReasons(const WorkflowTransition *transition, const PlanKey *plan,
 							 name);
 		if (fault == NULL)
 		{
-			reason = CallGuard(name, &guard, plan);
+			reason = only_ask ? AskGuard(name, &guard, plan) :
+								CallGuard(name, &guard, plan);
 			if (reason != NULL && reason[0] == '\0')
 				fault = psprintf("guard \"%s\" gave an empty reason", name);
 		}

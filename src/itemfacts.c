@@ -418,7 +418,7 @@ NothingChanged(const Row *old_row, const Row *new_row)
  * SettleItem settles one row of the statement.
  */
 static void
-SettleItem(PlanRun *run, NewSessions *sessions, bool *reordered,
+SettleItem(PlanRun *run, NewSessions *sessions, List **reordered,
 		   const Row *old_row, const Row *new_row, TriggerEvent event)
 {
 	const Row *row = TRIGGER_FIRED_BY_DELETE(event) ? old_row : new_row;
@@ -429,18 +429,18 @@ SettleItem(PlanRun *run, NewSessions *sessions, bool *reordered,
 	plan = LockPlan(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
 	if (plan == NULL)
 		return;
-	if (plan != run->plan && *reordered)
-	{
-		PublishOrder(run);
-		*reordered = false;
-	}
 	EnterPlanOfRun(run, plan);
 	if (TRIGGER_FIRED_BY_INSERT(event))
 		SettleAdded(run, sessions, row);
 	else if (TRIGGER_FIRED_BY_DELETE(event))
 		SettleRemoved(run, row);
 	else if (SettleChanged(run, old_row, new_row))
-		*reordered = true;
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->context);
+
+		*reordered = list_append_unique_ptr(*reordered, plan);
+		MemoryContextSwitchTo(old);
+	}
 }
 
 /*
@@ -456,7 +456,8 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 	ChangedRows changes;
 	Row old_row = { 0 };
 	Row new_row = { 0 };
-	bool reordered = false;
+	List *reordered = NIL;
+	ListCell *cell;
 
 	if (WrittenByEngine(TABLE_ITEMS))
 		return PointerGetDatum(NULL);
@@ -479,8 +480,11 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 		MemoryContextReset(each);
 	}
 	CloseChanges(&changes);
-	if (reordered)
+	foreach(cell, reordered)
+	{
+		EnterPlanOfRun(&run, (TreatmentPlan *) lfirst(cell));
 		PublishOrder(&run);
+	}
 	InsertSessions(&sessions);
 	ForgetCatalog();
 	EndRun(&run);

@@ -48,6 +48,13 @@ SAVED_QUERY(insert_plan,
 			"VALUES ($1, $2, $3, $4, $5) RETURNING id",
 			UUIDOID, UUIDOID, UUIDOID, TEXTOID, TEXTOID);
 
+SAVED_QUERY(find_former,
+			"SELECT 1 FROM txplan.history AS h "
+			"WHERE h.plan_id" EQ "$1 AND h.clinic_id" EQ "$2 AND NOT EXISTS "
+			"(SELECT 1 FROM txplan.plans AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2) LIMIT 1",
+			UUIDOID, UUIDOID);
+
 /* What a client may never change, and what it may never write */
 static const PlanColumn fixed_columns[] = { PLAN_ID, PLAN_CLINIC_ID,
 											PLAN_PATIENT_ID, PLAN_WORKFLOW };
@@ -131,6 +138,27 @@ CheckNewColumns(const Row *row)
 }
 
 /*
+ * CheckFormer refuses the id of a plan that was deleted: its events and its chain
+ * of history stay, and another plan's would be confused with them.
+ */
+static void
+CheckFormer(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
+{
+	Datum arguments[2];
+	Datum one;
+	bool isnull;
+
+	arguments[0] = UUIDPGetDatum(id);
+	arguments[1] = UUIDPGetDatum(clinic_id);
+	if (QueryRow(&find_former, AS_OWNER, arguments, NULL, &one, &isnull))
+		ereport(ERROR, (errcode(ERRCODE_TX_ALREADY_FINAL),
+						errmsg("plan \"%s\" was deleted", UuidText(id)),
+						errdetail("Its events and its history keep its id."),
+						errhint("Leave the id out, or make a new one with "
+								"txplan.new_id().")));
+}
+
+/*
  * CheckInsert fills in and checks a new plan.
  */
 static void
@@ -172,6 +200,8 @@ CheckInsert(Row *row)
 	CheckPatient(patient_id, clinic_id);
 	if (professional_id != NULL)
 		CheckProfessional(professional_id, clinic_id);
+
+	CheckFormer(id, clinic_id);
 
 	SetRowText(row, PLAN_STATUS, initial->name);
 	SetRowText(row, PLAN_NUMBER, NextPlanNumber(id, clinic_id));

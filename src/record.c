@@ -33,6 +33,35 @@ static const char *const table_names[TABLE_COUNT] = {
 	"earned_entries"
 };
 
+/*
+ * The triggers that hold the rules.  DROP EXTENSION ... CASCADE takes them and
+ * leaves the tables, which nothing may then write as if they were guarded.
+ */
+typedef struct RuleTrigger
+{
+	RecordTable table;
+	const char *name;
+} RuleTrigger;
+
+static const RuleTrigger rule_triggers[] = {
+	{ TABLE_PLANS, "plans_check" },
+	{ TABLE_PLANS, "plans_inserted" },
+	{ TABLE_PLANS, "plans_updated" },
+	{ TABLE_PLANS, "plans_deleted" },
+	{ TABLE_ITEMS, "items_check" },
+	{ TABLE_ITEMS, "items_inserted" },
+	{ TABLE_ITEMS, "items_updated" },
+	{ TABLE_ITEMS, "items_deleted" },
+	{ TABLE_SESSIONS, "sessions_check" },
+	{ TABLE_SESSIONS, "sessions_inserted" },
+	{ TABLE_SESSIONS, "sessions_updated" },
+	{ TABLE_SESSIONS, "sessions_deleted" },
+	{ TABLE_EVENTS, "events_engine_only" },
+	{ TABLE_HISTORY, "history_engine_only" },
+	{ TABLE_EARNED_ENTRIES, "earned_entries_engine_only" },
+	{ TABLE_NUMBER_COUNTERS, "number_counters_engine_only" },
+};
+
 typedef struct RecordState
 {
 	bool valid; /* cleared by the callback, set last */
@@ -122,6 +151,14 @@ FindRecord(RecordState *state)
 	if (!OidIsValid(state->versions) || !OidIsValid(state->event_sequence))
 		RaiseNotInstalled("There is no table txplan.record_versions, or no "
 						  "sequence txplan.events_id_seq.");
+
+	for (i = 0; i < (int) lengthof(rule_triggers); i++)
+		if (!OidIsValid(get_trigger_oid(state->tables[rule_triggers[i].table],
+										rule_triggers[i].name, true)))
+			RaiseNotInstalled(psprintf("Table txplan.%s has lost its trigger "
+									   "%s.",
+									   table_names[rule_triggers[i].table],
+									   rule_triggers[i].name));
 
 	tuple =
 		SearchSysCache1(RELOID, ObjectIdGetDatum(state->tables[TABLE_PLANS]));

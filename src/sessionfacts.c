@@ -164,38 +164,38 @@ RecordSession(PlanRun *run, const SessionFact *fact, const char *what,
  */
 static void
 TellChange(PlanRun *run, const SessionFact *fact, const char *what,
-		   const char *changed, const char *from_value, const char *to_value)
+		   const char *changed, const char *from_value, const char *to_value,
+		   bool price_too)
 {
 	RecordSession(run, fact, what, from_value, to_value);
 	PublishItemChange(&run->settlement, run->plan, &fact->item_id,
-					  &fact->session_id, changed,
-					  strcmp(changed, "sessions") == 0 ||
-						  strcmp(changed, "amount") == 0);
+					  &fact->session_id, changed, price_too);
 }
 
 /*
  * TellChanges tells of all that changed of a session but its end.
  */
 static void
-TellChanges(PlanRun *run, const SessionFact *fact)
+TellChanges(PlanRun *run, const SessionFact *fact, bool price_too)
 {
 	if (fact->what & SESSION_ADDED)
 		TellChange(run, fact, "session_added", "sessions", NULL,
-				   AmountText(fact->amount));
+				   AmountText(fact->amount), price_too);
 	if (fact->what & SESSION_DELETED)
 		TellChange(run, fact, "session_removed", "sessions",
-				   AmountText(fact->amount), NULL);
+				   AmountText(fact->amount), NULL, price_too);
 	if (fact->what & SESSION_AMOUNT_CHANGED)
 		TellChange(run, fact, "session_amount", "amount",
-				   AmountText(fact->amount_before), AmountText(fact->amount));
+				   AmountText(fact->amount_before), AmountText(fact->amount),
+				   price_too);
 	if (fact->what & SESSION_LABEL_CHANGED)
 		TellChange(run, fact, "session_label", "label", fact->label_before,
-				   fact->label);
+				   fact->label, false);
 	if (fact->what & SESSION_SEQUENCE_CHANGED)
 		TellChange(run, fact, "session_sequence", "sequence", NULL,
-				   psprintf("%d", fact->sequence));
+				   psprintf("%d", fact->sequence), false);
 	if (fact->what & SESSION_NOTE_CHANGED)
-		TellChange(run, fact, "session_note", "note", NULL, NULL);
+		TellChange(run, fact, "session_note", "note", NULL, NULL, false);
 }
 
 /*
@@ -322,7 +322,7 @@ SettleItemFacts(PlanRun *run, const SessionFact *facts, int n)
 	{
 		const SessionFact *fact = &facts[i];
 
-		TellChanges(run, fact);
+		TellChanges(run, fact, counts.price != 0);
 		if (fact->what & SESSION_COMPLETED)
 		{
 			BookEarned(&run->settlement, plan, &item, &fact->session_id,

@@ -351,7 +351,7 @@ txplan_check_workflow(PG_FUNCTION_ARGS)
 	Datum argument;
 	char *name;
 
-	RequireArgument(fcinfo, 0, "name");
+	RequireArgument(fcinfo, 0, "workflow");
 	RequireRecord();
 	argument = PG_GETARG_DATUM(0);
 	name = TextDatumGetCString(argument);
