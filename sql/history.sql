@@ -48,7 +48,8 @@ AS $$
 			h.what,
 			lead(h.sequence) OVER w IS NULL AS is_last
 		FROM txplan.history AS h
-		WHERE wanted IS NULL OR h.plan_id = wanted
+		WHERE h.plan_id BETWEEN coalesce(wanted, '00000000-0000-0000-0000-000000000000')
+			AND coalesce(wanted, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 		WINDOW w AS (PARTITION BY h.plan_id, h.clinic_id ORDER BY h.sequence)
 	)
 	SELECT c.plan_id, c.sequence, 'row missing',
@@ -66,7 +67,8 @@ AS $$
 		format('The plan says that its chain has %s rows and ends otherwise.', p.history_length)
 	FROM txplan.plans AS p
 	LEFT JOIN chain AS c ON c.plan_id = p.id AND c.clinic_id = p.clinic_id AND c.is_last
-	WHERE (wanted IS NULL OR p.id = wanted)
+	WHERE p.id BETWEEN coalesce(wanted, '00000000-0000-0000-0000-000000000000')
+			AND coalesce(wanted, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 		AND (c.sequence IS DISTINCT FROM p.history_length
 			OR c.hash IS DISTINCT FROM p.history_head)
 	UNION ALL

@@ -8,12 +8,34 @@
 #include "utils/builtins.h"
 
 /*
- * UuidText writes an id as people read it.
+ * WriteUuid writes an id as people read it, with its end, to UUID_TEXT_SIZE bytes.
+ */
+void
+WriteUuid(char *target, const pg_uuid_t *id)
+{
+	static const char digits[] = "0123456789abcdef";
+	int i;
+
+	for (i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*target++ = '-';
+		*target++ = digits[id->data[i] >> 4];
+		*target++ = digits[id->data[i] & 0x0f];
+	}
+	*target = '\0';
+}
+
+/*
+ * UuidText returns an id as people read it.
  */
 char *
 UuidText(const pg_uuid_t *id)
 {
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+	char *written = (char *) palloc(UUID_TEXT_SIZE);
+
+	WriteUuid(written, id);
+	return written;
 }
 
 /*

@@ -27,6 +27,9 @@
 #define NOTE_MAX_CHARS 10000
 #define NOTES_MAX_CHARS 100000
 
+#define UUID_TEXT_SIZE 37
+
+extern void WriteUuid(char *target, const pg_uuid_t *id);
 extern char *UuidText(const pg_uuid_t *id);
 
 extern void RequireArgument(FunctionCallInfo fcinfo, int n, const char *name);

@@ -7,6 +7,7 @@
  */
 #include "event.h"
 
+#include "access/transam.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -19,6 +20,9 @@
 #include "notify.h"
 #include "spi.h"
 
+/* The columns of a plan that the engine writes after each fact */
+#define PLAN_COLUMNS 8
+
 SAVED_QUERY(write_plan,
 			"UPDATE txplan.plans SET items_total = $3, items_completed = $4, "
 			"items_cancelled = $5, version = $6, history_length = $7, "
@@ -26,6 +30,22 @@ SAVED_QUERY(write_plan,
 			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
 			UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID,
 			BYTEAOID, TIMESTAMPTZOID);
+
+SAVED_QUERY(write_plans,
+			"UPDATE txplan.plans AS p SET items_total = w.items_total, "
+			"items_completed = w.items_completed, "
+			"items_cancelled = w.items_cancelled, version = w.version, "
+			"history_length = w.history_length, history_head = w.history_head, "
+			"updated_at = $9 "
+			"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+			"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+			"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) "
+			"AS w (id, clinic_id, items_total, items_completed, items_cancelled, "
+			"version, history_length, history_head) "
+			"WHERE p.id" EQ "w.id AND p.clinic_id" EQ "w.clinic_id",
+			UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+			INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID,
+			TIMESTAMPTZOID);
 
 SAVED_QUERY(insert_event,
 			"INSERT INTO txplan.events "
@@ -50,6 +70,23 @@ PG_FUNCTION_INFO_V1(txplan_engine_only);
 PG_FUNCTION_INFO_V1(txplan_refuse_truncate);
 
 /*
+ * TimeText writes a time as RFC 3339 has it, in UTC.
+ */
+static char *
+TimeText(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t microseconds;
+
+	if (timestamp2tm(at, NULL, &tm, &microseconds, NULL, NULL) != 0)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("timestamp out of range")));
+	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year,
+					tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+					(int) microseconds);
+}
+
+/*
  * BeginSettlement opens the books for one statement, in the memory at hand.
  *
  * A rehearsal reckons which version and which hash a plan will have, before its
@@ -62,6 +99,8 @@ BeginSettlement(Settlement *settlement, TimestampTz at, bool rehearsal)
 	settlement->context = CurrentMemoryContext;
 	settlement->rehearsal = rehearsal;
 	settlement->at = at;
+	if (!rehearsal)
+		settlement->at_text = TimeText(at);
 	settlement->actor = CurrentActor();
 	settlement->role_name = CurrentRoleName();
 }
@@ -91,7 +130,7 @@ BeginPayload(Payload *payload)
 }
 
 /*
- * PayloadText adds a text, or null.
+ * PayloadText adds a text, or null.  The text must last until PublishEvent.
  */
 void
 PayloadText(Payload *payload, const char *key, const char *value)
@@ -104,7 +143,7 @@ PayloadText(Payload *payload, const char *key, const char *value)
 	else
 	{
 		json.type = jbvString;
-		json.val.string.val = pstrdup(value);
+		json.val.string.val = unconstify(char *, value);
 		json.val.string.len = (int) strlen(value);
 	}
 	(void) pushJsonbValue(&payload->state, WJB_VALUE, &json);
@@ -172,13 +211,17 @@ void
 PayloadColumn(Payload *payload, const char *key, const Row *row, int column)
 {
 	int place = row->columns[column] - 1;
+	Oid type;
 
 	if (row->nulls[place])
 	{
 		PayloadNull(payload, key);
 		return;
 	}
-	switch (getBaseType(TupleDescAttr(row->descriptor, place)->atttypid))
+	type = TupleDescAttr(row->descriptor, place)->atttypid;
+	if (type >= FirstNormalObjectId)
+		type = getBaseType(type);
+	switch (type)
 	{
 		case UUIDOID:
 			PayloadUuid(payload, key, RowUuid(row, column));
@@ -193,23 +236,6 @@ PayloadColumn(Payload *payload, const char *key, const Row *row, int column)
 			PayloadText(payload, key, RowText(row, column));
 			break;
 	}
-}
-
-/*
- * TimeText writes a time as RFC 3339 has it, in UTC.
- */
-static char *
-TimeText(TimestampTz at)
-{
-	struct pg_tm tm;
-	fsec_t microseconds;
-
-	if (timestamp2tm(at, NULL, &tm, &microseconds, NULL, NULL) != 0)
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("timestamp out of range")));
-	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year,
-					tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-					(int) microseconds);
 }
 
 /*
@@ -251,16 +277,51 @@ PublishEvent(Settlement *settlement, TreatmentPlan *plan, const char *type,
 		payload = &empty;
 	}
 	PayloadText(payload, "event_id", psprintf(INT64_FORMAT, event->id));
-	PayloadUuid(payload, "plan_id", &plan->key.id);
+	PayloadText(payload, "plan_id", plan->id_text);
 	PayloadText(payload, "plan_number", plan->number);
-	PayloadUuid(payload, "clinic_id", &plan->key.clinic_id);
-	PayloadUuid(payload, "patient_id", &plan->patient_id);
+	PayloadText(payload, "clinic_id", plan->clinic_text);
+	PayloadText(payload, "patient_id", plan->patient_text);
 	PayloadText(payload, "actor", settlement->actor);
-	PayloadText(payload, "occurred_at", TimeText(settlement->at));
+	PayloadText(payload, "occurred_at", settlement->at_text);
 	event->payload = JsonbValueToJsonb(pushJsonbValue(&payload->state,
 													  WJB_END_OBJECT, NULL));
 	MemoryContextSwitchTo(old);
 	NotifyOfEvent(event->id, type, &plan->key.id, &plan->key.clinic_id);
+}
+
+/*
+ * PlanColumns turns a plan into the columns that both statements below take.
+ */
+static void
+PlanColumns(const TreatmentPlan *plan, Datum *columns)
+{
+	bytea *head = (bytea *) palloc(VARHDRSZ + HASH_BYTES);
+
+	SET_VARSIZE(head, VARHDRSZ + HASH_BYTES);
+	memcpy(VARDATA(head), plan->history_head, HASH_BYTES);
+	columns[0] = UUIDPGetDatum(&plan->key.id);
+	columns[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	columns[2] = Int32GetDatum(plan->items_total);
+	columns[3] = Int32GetDatum(plan->items_completed);
+	columns[4] = Int32GetDatum(plan->items_cancelled);
+	columns[5] = Int64GetDatum(plan->version);
+	columns[6] = Int64GetDatum(plan->history_length);
+	columns[7] = PointerGetDatum(head);
+}
+
+/*
+ * CheckWritten raises when plans could not be written.
+ */
+static void
+CheckWritten(uint64 written, uint64 wanted)
+{
+	if (written != wanted)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("the engine could not write its columns of a plan"),
+				 errdetail("A trigger of your own on txplan.plans kept it from "
+						   "doing so."),
+				 errhint("Let that trigger return NEW.")));
 }
 
 /*
@@ -271,27 +332,45 @@ PublishEvent(Settlement *settlement, TreatmentPlan *plan, const char *type,
 void
 WritePlan(Settlement *settlement, TreatmentPlan *plan)
 {
-	Datum arguments[9];
-	char head[VARHDRSZ + HASH_BYTES];
+	Datum arguments[PLAN_COLUMNS + 1];
 
-	SET_VARSIZE(head, VARHDRSZ + HASH_BYTES);
-	memcpy(VARDATA(head), plan->history_head, HASH_BYTES);
-	arguments[0] = UUIDPGetDatum(&plan->key.id);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	arguments[2] = Int32GetDatum(plan->items_total);
-	arguments[3] = Int32GetDatum(plan->items_completed);
-	arguments[4] = Int32GetDatum(plan->items_cancelled);
-	arguments[5] = Int64GetDatum(plan->version);
-	arguments[6] = Int64GetDatum(plan->history_length);
-	arguments[7] = PointerGetDatum(head);
-	arguments[8] = TimestampTzGetDatum(settlement->at);
-	if (EngineWrite(&write_plan, TABLE_PLANS, arguments, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("plan %s could not be written", plan->number),
-				 errdetail("A trigger of your own on txplan.plans kept the "
-						   "engine from writing its row."),
-				 errhint("Let that trigger return NEW.")));
+	PlanColumns(plan, arguments);
+	arguments[PLAN_COLUMNS] = TimestampTzGetDatum(settlement->at);
+	CheckWritten(EngineWrite(&write_plan, TABLE_PLANS, arguments, NULL), 1);
+}
+
+/*
+ * WritePlans writes the rows of several plans in one statement, where nobody's
+ * trigger ran since their facts were added.  Each plan stands once in the list.
+ */
+void
+WritePlans(Settlement *settlement, List *plans)
+{
+	static const Oid types[PLAN_COLUMNS] = {
+		UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID, BYTEAOID
+	};
+	int n = list_length(plans);
+	Datum *columns[PLAN_COLUMNS];
+	Datum arguments[PLAN_COLUMNS + 1];
+	ListCell *cell;
+	int row = 0;
+	int column;
+
+	for (column = 0; column < PLAN_COLUMNS; column++)
+		columns[column] = (Datum *) palloc(sizeof(Datum) * n);
+	foreach(cell, plans)
+	{
+		Datum values[PLAN_COLUMNS];
+
+		PlanColumns((TreatmentPlan *) lfirst(cell), values);
+		for (column = 0; column < PLAN_COLUMNS; column++)
+			columns[column][row] = values[column];
+		row++;
+	}
+	for (column = 0; column < PLAN_COLUMNS; column++)
+		arguments[column] = ArrayOf(columns[column], NULL, n, types[column]);
+	arguments[PLAN_COLUMNS] = TimestampTzGetDatum(settlement->at);
+	CheckWritten(EngineWrite(&write_plans, TABLE_PLANS, arguments, NULL), n);
 }
 
 /*

@@ -46,6 +46,7 @@ typedef struct Settlement
 	MemoryContext context; /* of everything below */
 	bool rehearsal;		   /* only versions and hashes are reckoned */
 	TimestampTz at;		   /* when the facts happened */
+	const char *at_text;   /* as payloads have it */
 	char *actor;
 	char *role_name;
 	int nevents;
@@ -64,6 +65,7 @@ typedef struct Payload
 extern void BeginSettlement(Settlement *settlement, TimestampTz at,
 							bool rehearsal);
 extern void WritePlan(Settlement *settlement, TreatmentPlan *plan);
+extern void WritePlans(Settlement *settlement, List *plans);
 extern void FlushSettlement(Settlement *settlement);
 
 extern void BeginPayload(Payload *payload);

@@ -123,8 +123,8 @@ Seal(const Settlement *settlement, const TreatmentPlan *plan, HistoryRow *fact)
 	if (plan->history_length > 0)
 		appendBinaryStringInfo(&form, (const char *) plan->history_head,
 							   HASH_BYTES);
-	AddUuid(&form, &fact->plan.id);
-	AddUuid(&form, &fact->plan.clinic_id);
+	AddField(&form, plan->id_text);
+	AddField(&form, plan->clinic_text);
 	AddNumber(&form, fact->sequence);
 	AddNumber(&form, fact->at + unix_epoch);
 	AddField(&form, settlement->actor);

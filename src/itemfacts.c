@@ -466,7 +466,7 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 	sessions.context =
 		AllocSetContextCreate(CurrentMemoryContext, "txplan new sessions",
 							  ALLOCSET_DEFAULT_SIZES);
-	BeginRun(&run);
+	BeginRun(&run, TRIGGER_FIRED_BY_INSERT(trigger->tg_event));
 	OpenChanges(&changes, trigger, TABLE_ITEMS);
 	while (NextChange(&changes, &old_row, &new_row))
 	{

@@ -174,6 +174,17 @@ KeepText(char **kept, Datum value)
 }
 
 /*
+ * WriteTexts writes the ids of a plan as events and history have them.
+ */
+static void
+WriteTexts(TreatmentPlan *plan)
+{
+	WriteUuid(plan->id_text, &plan->key.id);
+	WriteUuid(plan->clinic_text, &plan->key.clinic_id);
+	WriteUuid(plan->patient_text, &plan->patient_id);
+}
+
+/*
  * KeepImage keeps what a query has read of a plan's row.
  */
 static void
@@ -183,6 +194,7 @@ KeepImage(TreatmentPlan *plan, Datum *values, bool *nulls)
 	KeepText(&plan->workflow, values[1]);
 	KeepText(&plan->status, values[2]);
 	plan->patient_id = *DatumGetUUIDP(values[3]);
+	WriteTexts(plan);
 	plan->has_professional = !nulls[4];
 	if (plan->has_professional)
 		plan->professional_id = *DatumGetUUIDP(values[4]);
@@ -314,6 +326,7 @@ PlanFromRow(TreatmentPlan *plan, const Row *row)
 	plan->workflow = RowText(row, PLAN_WORKFLOW);
 	plan->status = RowText(row, PLAN_STATUS);
 	plan->patient_id = *RowUuid(row, PLAN_PATIENT_ID);
+	WriteTexts(plan);
 	plan->has_professional = !RowIsNull(row, PLAN_PROFESSIONAL_ID);
 	if (plan->has_professional)
 		plan->professional_id = *RowUuid(row, PLAN_PROFESSIONAL_ID);

@@ -10,6 +10,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "error.h"
 #include "row.h"
 
 #define HASH_BYTES 32
@@ -29,6 +30,9 @@ typedef struct TreatmentPlan
 	PlanKey key;
 	bool valid;			 /* whether the rest is that of the row */
 	TimestampTz read_at; /* start of the client's statement that read it */
+	char id_text[UUID_TEXT_SIZE];
+	char clinic_text[UUID_TEXT_SIZE];
+	char patient_text[UUID_TEXT_SIZE];
 	char *number;
 	char *workflow;
 	char *status;

@@ -372,7 +372,7 @@ txplan_sessions_settle(PG_FUNCTION_ARGS)
 
 	each = AllocSetContextCreate(CurrentMemoryContext, "txplan session settled",
 								 ALLOCSET_DEFAULT_SIZES);
-	BeginRun(&run);
+	BeginRun(&run, false);
 	for (first = 0; first < facts.count; first = next)
 	{
 		const SessionFact *fact = &facts.facts[first];

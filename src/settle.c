@@ -18,9 +18,12 @@
 
 /*
  * BeginRun begins in the memory at hand, which must outlive the run.
+ *
+ * Plans are written in bulk where nothing is run between the facts of two plans
+ * that could fire a trigger of somebody else's.
  */
 void
-BeginRun(PlanRun *run)
+BeginRun(PlanRun *run, bool bulk)
 {
 	run->context = CurrentMemoryContext;
 	run->facts =
@@ -29,11 +32,35 @@ BeginRun(PlanRun *run)
 	BeginSettlement(&run->settlement, GetCurrentTimestamp(), false);
 	run->settlement.context = run->facts;
 	run->plan = NULL;
+	run->bulk = bulk;
+	run->unwritten = NIL;
 	run->plans = NIL;
 }
 
 /*
- * LeavePlanOfRun writes the row of the plan whose facts were added.
+ * WriteFacts writes the plans that wait, and the facts.
+ */
+static void
+WriteFacts(PlanRun *run)
+{
+	Settlement *settlement = &run->settlement;
+	MemoryContext old = MemoryContextSwitchTo(run->facts);
+
+	if (run->unwritten != NIL)
+		WritePlans(settlement, run->unwritten);
+	MemoryContextSwitchTo(old);
+	list_free(run->unwritten);
+	run->unwritten = NIL;
+	FlushSettlement(settlement);
+	settlement->events = NULL;
+	settlement->history = NULL;
+	settlement->event_room = settlement->history_room = 0;
+	MemoryContextReset(run->facts);
+}
+
+/*
+ * LeavePlanOfRun writes the row of the plan whose facts were added, or keeps it
+ * to be written with others.
  */
 void
 LeavePlanOfRun(PlanRun *run)
@@ -42,16 +69,18 @@ LeavePlanOfRun(PlanRun *run)
 
 	if (run->plan == NULL)
 		return;
-	WritePlan(settlement, run->plan);
+	if (run->bulk)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->context);
+
+		run->unwritten = list_append_unique_ptr(run->unwritten, run->plan);
+		MemoryContextSwitchTo(old);
+	}
+	else
+		WritePlan(settlement, run->plan);
 	run->plan = NULL;
 	if (settlement->nevents + settlement->nhistory > FACTS_AT_ONCE)
-	{
-		FlushSettlement(settlement);
-		settlement->events = NULL;
-		settlement->history = NULL;
-		settlement->event_room = settlement->history_room = 0;
-		MemoryContextReset(run->facts);
-	}
+		WriteFacts(run);
 }
 
 /*
@@ -81,7 +110,7 @@ EndRun(PlanRun *run)
 	ListCell *cell;
 
 	LeavePlanOfRun(run);
-	FlushSettlement(&run->settlement);
+	WriteFacts(run);
 	foreach(cell, run->plans)
 	{
 		TreatmentPlan *plan = (TreatmentPlan *) lfirst(cell);

@@ -17,10 +17,12 @@ typedef struct PlanRun
 	Settlement settlement;
 	MemoryContext facts; /* of the settlement, emptied as it is written */
 	TreatmentPlan *plan; /* whose facts are being added; NULL at first */
+	bool bulk;			 /* plans are written together, at the end */
+	List *unwritten;	 /* plans whose facts were added, with bulk */
 	List *plans;		 /* all that were touched */
 } PlanRun;
 
-extern void BeginRun(PlanRun *run);
+extern void BeginRun(PlanRun *run, bool bulk);
 extern void EnterPlanOfRun(PlanRun *run, TreatmentPlan *plan);
 extern void LeavePlanOfRun(PlanRun *run);
 extern void EndRun(PlanRun *run);
