@@ -177,6 +177,9 @@ PERFORM txplan.ensure_constraint('items', 'items_completed_via_known',
 PERFORM txplan.ensure_constraint('items', 'items_price_in_range',
 	'CHECK (price BETWEEN 0 AND 9999999999.99)',
 	'A price is zero or more, and a number');
+PERFORM txplan.ensure_constraint('items', 'items_position_in_range',
+	'CHECK (position BETWEEN 0 AND 1000000)',
+	'A place is a number up to a million');
 PERFORM txplan.ensure_constraint('items', 'items_counters_fit',
 	'CHECK (sessions_completed >= 0 AND sessions_cancelled >= 0 AND sessions_completed + sessions_cancelled <= sessions_total)',
 	'Completed and cancelled sessions are sessions');

@@ -150,9 +150,9 @@ PERFORM txplan.ensure_constraint('sessions', 'sessions_status_known',
 PERFORM txplan.ensure_constraint('sessions', 'sessions_final_with_time',
 	'CHECK ((status = ''completed'') = (completed_at IS NOT NULL) AND (completed_at IS NULL) = (completed_by IS NULL) AND (status = ''cancelled'') = (cancelled_at IS NOT NULL))',
 	'A final session, and no other, says when it ended');
-PERFORM txplan.ensure_constraint('sessions', 'sessions_sequence_from_one',
-	'CHECK (sequence >= 1)',
-	'Counting begins at one');
+PERFORM txplan.ensure_constraint('sessions', 'sessions_sequence_in_range',
+	'CHECK (sequence BETWEEN 1 AND 1000000)',
+	'Counting begins at one and ends at a million');
 PERFORM txplan.ensure_constraint('sessions', 'sessions_amount_in_range',
 	'CHECK (amount BETWEEN 0 AND 9999999999.99)',
 	'An amount is zero or more, and a number');

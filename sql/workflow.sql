@@ -321,8 +321,8 @@ PERFORM txplan.ensure_constraint('workflow_transitions', 'workflow_transitions_m
 	'CHECK (from_state <> to_state)',
 	'A transition changes the state');
 PERFORM txplan.ensure_constraint('workflow_transitions', 'workflow_transitions_lists_complete',
-	'CHECK (pg_catalog.array_position(guards, NULL) IS NULL AND pg_catalog.array_position(reasons, NULL) IS NULL AND pg_catalog.array_position(reasons, '''') IS NULL)',
-	'Guards and reasons are named');
+	'CHECK (CASE WHEN pg_catalog.array_ndims(guards) > 1 OR pg_catalog.array_ndims(reasons) > 1 THEN false ELSE pg_catalog.array_position(guards, NULL) IS NULL AND pg_catalog.array_position(reasons, NULL) IS NULL AND pg_catalog.array_position(reasons, '''') IS NULL END)',
+	'Guards and reasons are lists of names');
 PERFORM txplan.ensure_constraint('workflow_transitions', 'workflow_transitions_event_named',
 	'CHECK (pg_catalog.char_length(event) <= 100 AND event ~ ''^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$'')',
 	'An event is named like treatment_plan.confirmed');

@@ -27,51 +27,60 @@ typedef struct Remainder
 PG_FUNCTION_INFO_V1(txplan_split_amount);
 
 /*
- * AmountToCents reads a numeric as cents.  It answers false for what is no
- * amount: negative, above numeric(12,2), a third decimal, NaN, infinity.
- *
- * It reads the text form, which says all that in one pass.
+ * TextToCents reads a decimal number as cents.  It answers false for what is no
+ * amount: a sign, an exponent, more than numeric(12,2) holds, a third decimal
+ * that is not 0, NaN, infinity, no digit at all.
+ */
+bool
+TextToCents(const char *digits, int64 *cents)
+{
+	const char *c = digits;
+	int64 value = 0;
+	int decimals = -1;
+	bool any = false;
+
+	for (; *c != '\0'; c++)
+	{
+		if (*c == '.' && decimals < 0)
+		{
+			decimals = 0;
+			continue;
+		}
+		if (*c < '0' || *c > '9')
+			return false;
+		any = true;
+		if (decimals >= 2)
+		{
+			if (*c != '0')
+				return false;
+			continue;
+		}
+		value = value * 10 + (*c - '0');
+		if (decimals >= 0)
+			decimals++;
+		if (value > AMOUNT_MAX_CENTS)
+			return false;
+	}
+	for (decimals = Max(decimals, 0); decimals < 2; decimals++)
+		value *= 10;
+	if (!any || value > AMOUNT_MAX_CENTS)
+		return false;
+	*cents = value;
+	return true;
+}
+
+/*
+ * AmountToCents reads a numeric as cents, by its text, which tells all that in
+ * one pass.
  */
 static bool
 AmountToCents(Datum amount, int64 *cents)
 {
 	char *digits = DatumGetCString(DirectFunctionCall1(numeric_out, amount));
-	const char *c = digits;
-	int64 value = 0;
-	int decimals = -1;
+	bool read = TextToCents(digits, cents);
 
-	for (; *c != '\0'; c++)
-	{
-		if (*c == '.' && decimals < 0)
-			decimals = 0;
-		else if (*c >= '0' && *c <= '9')
-		{
-			if (decimals >= 2)
-			{
-				if (*c != '0')
-					return false;
-				continue;
-			}
-			value = value * 10 + (*c - '0');
-			if (decimals >= 0)
-				decimals++;
-			if (value > AMOUNT_MAX_CENTS)
-				return false;
-		}
-		else
-			return false;
-	}
-	for (; decimals < 2; decimals++)
-	{
-		if (decimals < 0)
-			decimals = 0;
-		value *= 10;
-	}
-	if (value > AMOUNT_MAX_CENTS)
-		return false;
-	*cents = value;
 	pfree(digits);
-	return true;
+	return read;
 }
 
 /*

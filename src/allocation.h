@@ -11,6 +11,7 @@
 #define AMOUNT_MAX_CENTS INT64CONST(999999999999)
 #define PARTS_MAX 500
 
+extern bool TextToCents(const char *digits, int64 *cents);
 extern void CheckAmount(Datum amount, const char *name);
 extern int64 Cents(Datum amount);
 extern Datum CentsToAmount(int64 cents);

@@ -238,6 +238,7 @@ ReadStepObject(JsonbContainer *step, int number, Datum *label, bool *no_label,
 	JsonbValue buffer;
 	JsonbValue *value;
 	char *digits = NULL;
+	int64 cents = 0;
 
 	value = getKeyJsonValueFromContainer(step, "label", 5, &buffer);
 	*no_label = value == NULL || value->type == jbvNull;
@@ -262,15 +263,18 @@ ReadStepObject(JsonbContainer *step, int number, Datum *label, bool *no_label,
 			DatumGetCString(DirectFunctionCall1(numeric_out,
 												NumericGetDatum(value->val
 																	.numeric)));
-	if (digits == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("step %d has no price", number),
-						errhint("Write steps as {\"label\": \"Preparation\", "
-								"\"price\": \"200.00\"}.")));
-	*price =
-		DirectFunctionCall3(numeric_in, CStringGetDatum(digits),
-							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-	CheckAmount(*price, "sessions");
+	if (digits == NULL || !TextToCents(digits, &cents))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("step %d has no price that is an amount of money",
+						number),
+				 errdetail("Amounts are 0 to 9999999999.99 with at most two "
+						   "decimals%s%.60s.",
+						   digits == NULL ? "" : ", not ",
+						   digits == NULL ? "" : digits),
+				 errhint("Write steps as {\"label\": \"Preparation\", "
+						 "\"price\": \"200.00\"}.")));
+	*price = CentsToAmount(cents);
 }
 
 /*

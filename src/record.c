@@ -313,20 +313,38 @@ RunDefinition(const char *sql)
 Datum
 txplan_ensure_constraint(PG_FUNCTION_ARGS)
 {
-	char *table = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char *definition = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	char *summary = text_to_cstring(PG_GETARG_TEXT_PP(3));
-	Oid schema = get_namespace_oid(RECORD_SCHEMA, false);
-	Oid relation = get_relname_relid(table, schema);
-	bool deferrable_check = strncmp(definition, "UNIQUE", 6) != 0;
+	char *table;
+	char *name;
+	char *definition;
+	char *summary;
+	Oid schema;
+	Oid relation;
+	bool deferrable_check;
 	bool missing;
-	char *qualified = psprintf("%s.%s", RECORD_SCHEMA, quote_identifier(table));
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	char *qualified;
+	MemoryContext context;
+	ResourceOwner owner;
+
+	RequireArgument(fcinfo, 0, "table_name");
+	RequireArgument(fcinfo, 1, "constraint_name");
+	RequireArgument(fcinfo, 2, "definition");
+	RequireArgument(fcinfo, 3, "summary");
+	table = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	definition = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	summary = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	schema = get_namespace_oid(RECORD_SCHEMA, false);
+	relation = get_relname_relid(table, schema);
+	deferrable_check = strncmp(definition, "UNIQUE", 6) != 0;
+	qualified = psprintf("%s.%s", RECORD_SCHEMA, quote_identifier(table));
+	context = CurrentMemoryContext;
+	owner = CurrentResourceOwner;
 
 	if (!OidIsValid(relation))
-		elog(ERROR, "relation \"%s\" does not exist", table);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no table \"txplan.%.63s\"", table),
+				 errhint("txplan.install() makes the tables of the record.")));
 	missing = !OidIsValid(get_relation_constraint_oid(relation, name, true));
 
 	ConnectSpi();
@@ -379,14 +397,21 @@ txplan_ensure_constraint(PG_FUNCTION_ARGS)
 Datum
 txplan_ensure_table_is_ours(PG_FUNCTION_ARGS)
 {
-	char *table = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	ArrayType *columns = PG_GETARG_ARRAYTYPE_P(1);
-	Oid schema = get_namespace_oid(RECORD_SCHEMA, false);
-	Oid relation = get_relname_relid(table, schema);
+	char *table;
+	ArrayType *columns;
+	Oid schema;
+	Oid relation;
 	Datum *names;
 	int n;
 	int i;
 	char kind;
+
+	RequireArgument(fcinfo, 0, "table_name");
+	RequireArgument(fcinfo, 1, "columns");
+	table = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	columns = PG_GETARG_ARRAYTYPE_P(1);
+	schema = get_namespace_oid(RECORD_SCHEMA, false);
+	relation = get_relname_relid(table, schema);
 
 	if (!OidIsValid(relation))
 		PG_RETURN_VOID();
