@@ -58,6 +58,12 @@ COMMENT ON COLUMN txplan.events.payload IS 'The facts; its keys are on the refer
 COMMENT ON CONSTRAINT events_pkey ON txplan.events IS 'Each event has its number';
 COMMENT ON CONSTRAINT events_version_once_per_plan ON txplan.events IS 'Each version of a plan is one event';
 
+-- A sequence that was made anew goes on behind the events that are there.
+PERFORM pg_catalog.setval('txplan.events_id_seq', m.last)
+FROM (SELECT pg_catalog.max(e.id) AS last FROM txplan.events AS e) AS m,
+	txplan.events_id_seq AS q
+WHERE m.last > q.last_value;
+
 CREATE OR REPLACE TRIGGER events_engine_only
 	BEFORE INSERT OR UPDATE OR DELETE ON txplan.events
 	FOR EACH ROW EXECUTE FUNCTION txplan.engine_only();

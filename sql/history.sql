@@ -13,7 +13,7 @@ AS $$
 		ELSE pg_catalog.convert_to(pg_catalog.concat(pg_catalog.octet_length(
 				pg_catalog.convert_to(value, 'UTF8')), ':'), 'UTF8')
 			OPERATOR(pg_catalog.||) pg_catalog.convert_to(value, 'UTF8')
-			OPERATOR(pg_catalog.||) '\x2c'::pg_catalog.bytea END
+			OPERATOR(pg_catalog.||) pg_catalog.convert_to(',', 'UTF8') END
 $$;
 
 COMMENT ON FUNCTION txplan.history_field(text) IS

@@ -42,6 +42,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 SET check_function_bodies = off
+SET standard_conforming_strings = on
 AS $install$
 DECLARE
 	the_table text;

@@ -156,6 +156,7 @@ CREATE FUNCTION txplan.workflow_picture(wanted text, format text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $$
 	WITH states AS (
 		SELECT s.state, s.kind, coalesce(s.label, s.state) AS label,

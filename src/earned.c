@@ -42,6 +42,6 @@ BookEarned(const Settlement *settlement, const TreatmentPlan *plan,
 			CStringGetTextDatum(psprintf("%s: %s", item->description, label));
 	arguments[7] = CentsToAmount(amount);
 	arguments[8] = TimestampTzGetDatum(settlement->at);
-	(void) EngineWrite(&book, TABLE_EARNED_ENTRIES, arguments,
-					   item->professional_id == NULL ? "     n   " : NULL);
+	EngineWriteRows(&book, TABLE_EARNED_ENTRIES, arguments,
+					item->professional_id == NULL ? "     n   " : NULL, 1);
 }

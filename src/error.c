@@ -120,6 +120,19 @@ RaiseWrongClinic(const char *kind, const pg_uuid_t *id)
 }
 
 /*
+ * RaiseSeveralClinics says that an id alone does not name one row.
+ */
+void
+RaiseSeveralClinics(const char *kind, const pg_uuid_t *id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s \"%s\" is in several clinics", kind, UuidText(id)),
+			 errdetail("Ids are unique within a clinic."),
+			 errhint("Give clinic_id as well.")));
+}
+
+/*
  * RaiseEngineOwned refuses a client that writes what only the engine writes.
  */
 void

@@ -37,6 +37,8 @@ extern void CheckTextArgument(FunctionCallInfo fcinfo, int n, const char *name,
 							  int max_chars, bool may_be_empty);
 
 pg_noreturn extern void RaiseMissing(const char *kind, const pg_uuid_t *id);
+pg_noreturn extern void RaiseSeveralClinics(const char *kind,
+											const pg_uuid_t *id);
 pg_noreturn extern void RaiseWrongClinic(const char *kind, const pg_uuid_t *id);
 pg_noreturn extern void RaiseEngineOwned(const char *table, const char *column,
 										 const char *hint);

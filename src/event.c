@@ -310,21 +310,6 @@ PlanColumns(const TreatmentPlan *plan, Datum *columns)
 }
 
 /*
- * CheckWritten raises when plans could not be written.
- */
-static void
-CheckWritten(uint64 written, uint64 wanted)
-{
-	if (written != wanted)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("the engine could not write its columns of a plan"),
-				 errdetail("A trigger of your own on txplan.plans kept it from "
-						   "doing so."),
-				 errhint("Let that trigger return NEW.")));
-}
-
-/*
  * WritePlan writes the plan's own row: its counters, its version and the head of
  * its history.  It runs right after the facts of the plan were added, so that a
  * trigger of somebody else's finds the row as it will be.
@@ -336,7 +321,7 @@ WritePlan(Settlement *settlement, TreatmentPlan *plan)
 
 	PlanColumns(plan, arguments);
 	arguments[PLAN_COLUMNS] = TimestampTzGetDatum(settlement->at);
-	CheckWritten(EngineWrite(&write_plan, TABLE_PLANS, arguments, NULL), 1);
+	EngineWriteRows(&write_plan, TABLE_PLANS, arguments, NULL, 1);
 }
 
 /*
@@ -370,7 +355,7 @@ WritePlans(Settlement *settlement, List *plans)
 	for (column = 0; column < PLAN_COLUMNS; column++)
 		arguments[column] = ArrayOf(columns[column], NULL, n, types[column]);
 	arguments[PLAN_COLUMNS] = TimestampTzGetDatum(settlement->at);
-	CheckWritten(EngineWrite(&write_plans, TABLE_PLANS, arguments, NULL), n);
+	EngineWriteRows(&write_plans, TABLE_PLANS, arguments, NULL, n);
 }
 
 /*
@@ -389,7 +374,7 @@ FlushOneEvent(Settlement *settlement, const EventRow *event)
 	arguments[5] = CStringGetTextDatum(settlement->actor);
 	arguments[6] = TimestampTzGetDatum(event->at);
 	arguments[7] = JsonbPGetDatum(event->payload);
-	(void) EngineWrite(&insert_event, TABLE_EVENTS, arguments, NULL);
+	EngineWriteRows(&insert_event, TABLE_EVENTS, arguments, NULL, 1);
 }
 
 /*
@@ -425,7 +410,7 @@ FlushManyEvents(Settlement *settlement)
 	arguments[5] = ArrayOf(columns[5], NULL, n, TIMESTAMPTZOID);
 	arguments[6] = CStringGetTextDatum(settlement->actor);
 	arguments[7] = ArrayOf(columns[6], NULL, n, JSONBOID);
-	(void) EngineWrite(&insert_events, TABLE_EVENTS, arguments, NULL);
+	EngineWriteRows(&insert_events, TABLE_EVENTS, arguments, NULL, n);
 }
 
 /*

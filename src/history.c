@@ -199,6 +199,7 @@ RecordHistory(Settlement *settlement, TreatmentPlan *plan, HistoryRow *fact)
 		}
 		row = &settlement->history[settlement->nhistory++];
 		*row = *fact;
+		row->what = KeptText(fact->what);
 		row->item_id = KeptUuid(fact->item_id);
 		row->session_id = KeptUuid(fact->session_id);
 		row->from_value = KeptText(fact->from_value);
@@ -285,8 +286,8 @@ FlushHistory(Settlement *settlement)
 		for (column = 0; column < HISTORY_COLUMNS; column++)
 			if (nulls[column])
 				spi_nulls[column] = 'n';
-		(void) EngineWrite(&insert_history, TABLE_HISTORY, arguments,
-						   spi_nulls);
+		EngineWriteRows(&insert_history, TABLE_HISTORY, arguments, spi_nulls,
+						1);
 		return;
 	}
 
@@ -310,7 +311,7 @@ FlushHistory(Settlement *settlement)
 	for (column = 0; column < HISTORY_COLUMNS; column++)
 		arguments[column] =
 			ArrayOf(columns[column], isnull[column], n, types[column]);
-	(void) EngineWrite(&insert_histories, TABLE_HISTORY, arguments, NULL);
+	EngineWriteRows(&insert_histories, TABLE_HISTORY, arguments, NULL, n);
 }
 
 /*

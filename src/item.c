@@ -363,7 +363,8 @@ FillPosition(Row *row, TreatmentPlan *plan)
 	}
 	if (RowIsNull(row, ITEM_POSITION))
 		SetRow(row, ITEM_POSITION, Int32GetDatum(plan->next_position));
-	if (DatumGetInt32(RowValue(row, ITEM_POSITION)) >= plan->next_position)
+	if (DatumGetInt32(RowValue(row, ITEM_POSITION)) >= plan->next_position &&
+		DatumGetInt32(RowValue(row, ITEM_POSITION)) < PG_INT32_MAX)
 		plan->next_position = DatumGetInt32(RowValue(row, ITEM_POSITION)) + 1;
 }
 

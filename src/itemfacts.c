@@ -210,8 +210,8 @@ InsertSessions(NewSessions *sessions)
 		arguments[3] = sessions->sequences[0];
 		arguments[4] = sessions->labels[0];
 		arguments[5] = sessions->amounts[0];
-		(void) EngineWrite(&insert_session, TABLE_SESSIONS, arguments,
-						   sessions->no_labels[0] ? "    n " : NULL);
+		EngineWriteRows(&insert_session, TABLE_SESSIONS, arguments,
+						sessions->no_labels[0] ? "    n " : NULL, 1);
 	}
 	else
 	{
@@ -222,7 +222,7 @@ InsertSessions(NewSessions *sessions)
 		arguments[4] =
 			ArrayOf(sessions->labels, sessions->no_labels, n, TEXTOID);
 		arguments[5] = ArrayOf(sessions->amounts, NULL, n, NUMERICOID);
-		(void) EngineWrite(&insert_sessions, TABLE_SESSIONS, arguments, NULL);
+		EngineWriteRows(&insert_sessions, TABLE_SESSIONS, arguments, NULL, n);
 	}
 	sessions->count = sessions->room = 0;
 	MemoryContextReset(sessions->context);
@@ -326,7 +326,7 @@ SplitPrice(PlanRun *run, const Row *row)
 	arguments[1] = ArrayOf(ids, NULL, n, UUIDOID);
 	arguments[2] = ArrayOf(amounts, NULL, n, NUMERICOID);
 	arguments[3] = TimestampTzGetDatum(run->settlement.at);
-	(void) EngineWrite(&write_amounts, TABLE_SESSIONS, arguments, NULL);
+	EngineWriteRows(&write_amounts, TABLE_SESSIONS, arguments, NULL, n);
 	FinishSpi();
 }
 

@@ -358,9 +358,13 @@ FindClinicOf(RecordTable table, const pg_uuid_t *id, pg_uuid_t *clinic_id,
 	Datum argument = UUIDPGetDatum(id);
 	Datum values[2];
 	bool nulls[2];
+	uint64 rows;
 
-	if (!QueryRow(query, AS_OWNER, &argument, NULL, values, nulls))
+	rows = QueryRows(query, AS_OWNER, &argument, NULL, values, nulls);
+	if (rows == 0)
 		return false;
+	if (rows > 1)
+		RaiseSeveralClinics("row", id);
 	*clinic_id = *DatumGetUUIDP(values[0]);
 	*plan_id = *DatumGetUUIDP(values[1]);
 	return true;
@@ -400,8 +404,17 @@ LockArgument(FunctionCallInfo fcinfo, RecordTable table, int clinic_argument)
 	arguments[0] = PG_GETARG_DATUM(0);
 	if (in_clinic)
 		arguments[1] = PG_GETARG_DATUM(clinic_argument);
-	if (!QueryRow(query, AS_OWNER, arguments, NULL, values, nulls))
-		RaiseMissing(kind, PG_GETARG_UUID_P(0));
+	switch (QueryRows(query, AS_OWNER, arguments, NULL, values, nulls))
+	{
+		case 0:
+			RaiseMissing(kind, PG_GETARG_UUID_P(0));
+			break;
+		case 1:
+			break;
+		default:
+			RaiseSeveralClinics(kind, PG_GETARG_UUID_P(0));
+			break;
+	}
 	plan = EnterPlan(DatumGetUUIDP(values[PLAN_IMAGE_COLUMNS]),
 					 DatumGetUUIDP(values[PLAN_IMAGE_COLUMNS + 1]));
 	if (!IsFresh(plan))

@@ -8,9 +8,12 @@
 #include "record.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -68,6 +71,7 @@ typedef struct RecordState
 	Oid schema;
 	Oid owner;
 	Oid tables[TABLE_COUNT];
+	Oid stranger[TABLE_COUNT]; /* a trigger's function of another owner */
 	Oid versions;
 	Oid event_sequence;
 } RecordState;
@@ -79,8 +83,12 @@ SAVED_QUERY(find_version,
 			TEXTOID);
 
 PG_FUNCTION_INFO_V1(txplan_version);
+
 PG_FUNCTION_INFO_V1(txplan_ensure_constraint);
 PG_FUNCTION_INFO_V1(txplan_ensure_table_is_ours);
+
+static void FindStrangers(RecordState *state);
+static void ForgetFunctions(Datum argument, int cache, uint32 hash);
 
 /*
  * ForgetRecord is told of every change of a relation.  It may be called at any
@@ -111,6 +119,7 @@ void
 InitRecord(void)
 {
 	CacheRegisterRelcacheCallback(ForgetRecord, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, ForgetFunctions, (Datum) 0);
 }
 
 /*
@@ -184,6 +193,7 @@ RequireRecord(void)
 		return;
 
 	FindRecord(&found);
+	FindStrangers(&found);
 	found.valid = true;
 
 	/* The query below runs as the owner, so what was found goes in before. */
@@ -204,6 +214,87 @@ RequireRecord(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+}
+
+/*
+ * StrangerOn returns a function of a trigger on a relation, or on a partition of
+ * it, that belongs neither to the record's owner nor to a superuser.
+ */
+static Oid
+StrangerOn(Oid relation, Oid owner)
+{
+	Relation opened = table_open(relation, AccessShareLock);
+	TriggerDesc *triggers = opened->trigdesc;
+	Oid stranger = InvalidOid;
+	int i;
+
+	for (i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Oid function = triggers->triggers[i].tgfoid;
+		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+		Oid function_owner;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		function_owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+		ReleaseSysCache(tuple);
+		if (function_owner != owner && !superuser_arg(function_owner))
+			stranger = function;
+	}
+	if (opened->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		ListCell *cell;
+
+		foreach(cell, find_inheritance_children(relation, AccessShareLock))
+			if (!OidIsValid(stranger))
+				stranger = StrangerOn(lfirst_oid(cell), owner);
+	}
+	table_close(opened, AccessShareLock);
+	return stranger;
+}
+
+/*
+ * FindStrangers looks at the triggers of all tables.
+ */
+static void
+FindStrangers(RecordState *state)
+{
+	int i;
+
+	for (i = 0; i < TABLE_COUNT; i++)
+		state->stranger[i] = StrangerOn(state->tables[i], state->owner);
+}
+
+/*
+ * RequireOwnTriggers refuses to write a table as the record's owner when a
+ * trigger on it would then run somebody else's function with the owner's rights:
+ * whoever may create triggers would be the owner.
+ */
+void
+RequireOwnTriggers(RecordTable table)
+{
+	Oid stranger = record_state.stranger[table];
+
+	if (OidIsValid(stranger))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a trigger on \"txplan.%s\" calls function \"%s\" of "
+						"another owner",
+						table_names[table], get_func_name(stranger)),
+				 errdetail("The engine writes the table as the record's owner, "
+						   "and would run the function with that role's "
+						   "rights."),
+				 errhint("Drop the trigger, or let the record's owner or a "
+						 "superuser own its function.")));
+}
+
+/*
+ * ForgetFunctions is told of every change of a function.
+ */
+static void
+ForgetFunctions(Datum argument, int cache, uint32 hash)
+{
+	record_state.valid = false;
 }
 
 /*

@@ -34,6 +34,7 @@ extern void RequireRecord(void);
 extern Oid RecordOwner(void);
 extern Oid RecordRelation(RecordTable table);
 extern Oid EventSequence(void);
+extern void RequireOwnTriggers(RecordTable table);
 extern void RequirePrivilege(RecordTable table, AclMode mode);
 extern TriggerData *OurTrigger(FunctionCallInfo fcinfo, const char *function);
 

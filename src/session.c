@@ -172,6 +172,20 @@ IsPendingItem(Datum *item)
 }
 
 /*
+ * FindItem reads an item; false when there is none.
+ */
+static bool
+FindItem(const pg_uuid_t *item_id, const pg_uuid_t *clinic_id, Datum *item,
+		 bool *isnull)
+{
+	Datum arguments[2];
+
+	arguments[0] = UUIDPGetDatum(item_id);
+	arguments[1] = UUIDPGetDatum(clinic_id);
+	return QueryRow(&find_item, AS_OWNER, arguments, NULL, item, isnull);
+}
+
+/*
  * LockItem locks the plan of a session's item and reads the item under that
  * lock; NULL when the plan is gone, or the item, with all that was theirs.
  */
@@ -180,12 +194,8 @@ LockItem(const pg_uuid_t *plan_id, const pg_uuid_t *item_id,
 		 const pg_uuid_t *clinic_id, Datum *item, bool *isnull)
 {
 	TreatmentPlan *plan = LockPlan(plan_id, clinic_id);
-	Datum arguments[2];
 
-	arguments[0] = UUIDPGetDatum(item_id);
-	arguments[1] = UUIDPGetDatum(clinic_id);
-	if (plan == NULL ||
-		!QueryRow(&find_item, AS_OWNER, arguments, NULL, item, isnull))
+	if (plan == NULL || !FindItem(item_id, clinic_id, item, isnull))
 		return NULL;
 	return plan;
 }
@@ -224,10 +234,13 @@ CheckInsert(Row *row)
 	CheckNewColumns(row);
 	if (item_id == NULL || clinic_id == NULL)
 		return;
-	if (!FindClinicOf(TABLE_ITEMS, item_id, &item_clinic, &plan_id))
+	if (!FindItem(item_id, clinic_id, item, isnull))
+	{
+		if (FindClinicOf(TABLE_ITEMS, item_id, &item_clinic, &plan_id))
+			RaiseWrongClinic("item", item_id);
 		RaiseMissing("item", item_id);
-	if (memcmp(&item_clinic, clinic_id, UUID_LEN) != 0)
-		RaiseWrongClinic("item", item_id);
+	}
+	plan_id = *DatumGetUUIDP(item[0]);
 	if (!RowIsNull(row, SESSION_PLAN_ID) &&
 		memcmp(RowUuid(row, SESSION_PLAN_ID), &plan_id, UUID_LEN) != 0)
 		ereport(ERROR,

@@ -167,17 +167,24 @@ PrepareQuery(SavedQuery *query)
 static uint64
 Execute(SavedQuery *query, bool latest, Datum *values, const char *nulls)
 {
-	int result;
+	int result = 0;
 
 	PrepareQuery(query);
 	query->running++;
-	if (latest)
-		result = SPI_execute_snapshot(query->plan, values, nulls,
-									  GetLatestSnapshot(), InvalidSnapshot,
-									  true, false, 0);
-	else
-		result = SPI_execute_plan(query->plan, values, nulls, false, 0);
-	query->running--;
+	PG_TRY();
+	{
+		if (latest)
+			result = SPI_execute_snapshot(query->plan, values, nulls,
+										  GetLatestSnapshot(), InvalidSnapshot,
+										  true, false, 0);
+		else
+			result = SPI_execute_plan(query->plan, values, nulls, false, 0);
+	}
+	PG_FINALLY();
+	{
+		query->running--;
+	}
+	PG_END_TRY();
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", query->sql,
 			 SPI_result_code_string(result));
@@ -215,6 +222,7 @@ RunEngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 	EngineMark saved = engine_mark;
 	uint64 rows = 0;
 
+	RequireOwnTriggers(table);
 	engine_mark.set = true;
 	engine_mark.depth = TriggerDepth();
 	engine_mark.table = table;
@@ -280,20 +288,31 @@ KeepFirstRow(MemoryContext context, uint64 rows, Datum *columns, bool *isnull)
 }
 
 /*
- * QueryRow runs a query and copies its first row to the caller's memory.
+ * QueryRows runs a query, copies its first row to the caller's memory and returns
+ * how many there are.
+ */
+uint64
+QueryRows(SavedQuery *query, QueryUser user, Datum *values, const char *nulls,
+		  Datum *columns, bool *isnull)
+{
+	MemoryContext context = CurrentMemoryContext;
+	uint64 rows;
+
+	ConnectSpi();
+	rows = RunQuery(query, user, values, nulls);
+	(void) KeepFirstRow(context, rows, columns, isnull);
+	FinishSpi();
+	return rows;
+}
+
+/*
+ * QueryRow is the same for a query that finds a row or does not.
  */
 bool
 QueryRow(SavedQuery *query, QueryUser user, Datum *values, const char *nulls,
 		 Datum *columns, bool *isnull)
 {
-	MemoryContext context = CurrentMemoryContext;
-	bool found;
-
-	ConnectSpi();
-	found = KeepFirstRow(context, RunQuery(query, user, values, nulls), columns,
-						 isnull);
-	FinishSpi();
-	return found;
+	return QueryRows(query, user, values, nulls, columns, isnull) > 0;
 }
 
 /*
@@ -327,6 +346,25 @@ EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 	rows = RunEngineWrite(query, table, values, nulls);
 	FinishSpi();
 	return rows;
+}
+
+/*
+ * EngineWriteRows runs a statement of the engine that writes so many rows, and
+ * raises 27000 when a trigger of somebody else's kept it from writing them all:
+ * money and events are not lost in silence.
+ */
+void
+EngineWriteRows(SavedQuery *query, RecordTable table, Datum *values,
+				const char *nulls, uint64 wanted)
+{
+	if (EngineWrite(query, table, values, nulls) != wanted)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("the engine could not write rows of \"%s\"",
+						get_rel_name(RecordRelation(table))),
+				 errdetail("A trigger of your own on the table kept it from "
+						   "doing so."),
+				 errhint("Let that trigger return NEW.")));
 }
 
 /*

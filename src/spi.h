@@ -56,10 +56,14 @@ extern uint64 RunQuery(SavedQuery *query, QueryUser user, Datum *values,
 extern bool WrittenByEngine(RecordTable table);
 extern int TriggerDepth(void);
 
+extern uint64 QueryRows(SavedQuery *query, QueryUser user, Datum *values,
+						const char *nulls, Datum *columns, bool *isnull);
 extern bool QueryRow(SavedQuery *query, QueryUser user, Datum *values,
 					 const char *nulls, Datum *columns, bool *isnull);
 extern bool EngineWriteRow(SavedQuery *query, RecordTable table, Datum *values,
 						   const char *nulls, Datum *columns, bool *isnull);
+extern void EngineWriteRows(SavedQuery *query, RecordTable table, Datum *values,
+							const char *nulls, uint64 wanted);
 extern uint64 EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 						  const char *nulls);
 
