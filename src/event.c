@@ -8,6 +8,7 @@
 #include "event.h"
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -19,6 +20,27 @@
 #include "error.h"
 #include "notify.h"
 #include "spi.h"
+
+/* The number of an event that is published after its plan's row is written */
+typedef struct ReservedEvent
+{
+	PlanKey plan;
+	int64 version; /* 0 once it is published */
+	TimestampTz at;
+	int64 id;
+	SubTransactionId subtransaction;
+} ReservedEvent;
+
+typedef struct ReservedEvents
+{
+	int first; /* that is not published */
+	int count;
+	int room;
+	ReservedEvent *events;
+} ReservedEvents;
+
+/* Of the transaction at hand, in its memory; NULL when there is none */
+static ReservedEvents *reserved = NULL;
 
 /* The columns of a plan that the engine writes after each fact */
 #define PLAN_COLUMNS 8
@@ -68,6 +90,127 @@ SAVED_QUERY(insert_events,
 
 PG_FUNCTION_INFO_V1(txplan_engine_only);
 PG_FUNCTION_INFO_V1(txplan_refuse_truncate);
+
+/*
+ * EndOfTransaction and EndOfSubtransaction forget the reservations that went with
+ * what was rolled back.
+ */
+static void
+EndOfTransaction(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			reserved = NULL;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+EndOfSubtransaction(SubXactEvent event, SubTransactionId mine,
+					SubTransactionId parent, void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB || reserved == NULL)
+		return;
+	while (reserved->count > reserved->first &&
+		   reserved->events[reserved->count - 1].subtransaction >= mine)
+		reserved->count--;
+}
+
+/*
+ * InitEvent registers the callbacks, once for each backend.
+ */
+void
+InitEvent(void)
+{
+	RegisterXactCallback(EndOfTransaction, NULL);
+	RegisterSubXactCallback(EndOfSubtransaction, NULL);
+}
+
+/*
+ * ReserveEvent takes the number of an event in a rehearsal.  Its plan's row will
+ * have the version before the event is published; whoever writes the plan
+ * meanwhile gets later versions, and so must get later numbers.
+ */
+static void
+ReserveEvent(const Settlement *settlement, const TreatmentPlan *plan)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	ReservedEvent *event;
+
+	if (reserved == NULL)
+		reserved = (ReservedEvents *) palloc0(sizeof(ReservedEvents));
+	if (reserved->first == reserved->count)
+		reserved->first = reserved->count = 0;
+	if (reserved->count == reserved->room)
+	{
+		reserved->room = Max(16, reserved->room * 2);
+		reserved->events =
+			reserved->events == NULL ?
+				palloc(sizeof(ReservedEvent) * reserved->room) :
+				repalloc_huge(reserved->events,
+							  sizeof(ReservedEvent) * reserved->room);
+	}
+	event = &reserved->events[reserved->count++];
+	event->plan = plan->key;
+	event->version = plan->version;
+	event->at = settlement->at;
+	event->id = nextval_internal(EventSequence(), false);
+	event->subtransaction = GetCurrentSubTransactionId();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * FindReserved finds the reservation of a version; the first is the usual one.
+ */
+static ReservedEvent *
+FindReserved(const PlanKey *plan, int64 version)
+{
+	int i;
+
+	for (i = reserved == NULL ? 0 : reserved->first;
+		 reserved != NULL && i < reserved->count; i++)
+		if (reserved->events[i].version == version &&
+			memcmp(&reserved->events[i].plan, plan, sizeof(PlanKey)) == 0)
+			return &reserved->events[i];
+	return NULL;
+}
+
+/*
+ * FindReservedTime tells when a change was rehearsed that brought a version;
+ * false when none was.
+ */
+bool
+FindReservedTime(const PlanKey *plan, int64 version, TimestampTz *at)
+{
+	ReservedEvent *event = FindReserved(plan, version);
+
+	if (event == NULL)
+		return false;
+	*at = event->at;
+	return true;
+}
+
+/*
+ * NextEventId is the number that was reserved for a version, else a new one.
+ */
+static int64
+NextEventId(const TreatmentPlan *plan)
+{
+	ReservedEvent *event = FindReserved(&plan->key, plan->version);
+
+	if (event == NULL)
+		return nextval_internal(EventSequence(), false);
+	event->version = 0;
+	while (reserved->first < reserved->count &&
+		   reserved->events[reserved->first].version == 0)
+		reserved->first++;
+	return event->id;
+}
 
 /*
  * TimeText writes a time as RFC 3339 has it, in UTC.
@@ -252,7 +395,10 @@ PublishEvent(Settlement *settlement, TreatmentPlan *plan, const char *type,
 
 	plan->version++;
 	if (settlement->rehearsal)
+	{
+		ReserveEvent(settlement, plan);
 		return;
+	}
 
 	old = MemoryContextSwitchTo(settlement->context);
 	if (settlement->nevents == settlement->event_room)
@@ -265,7 +411,7 @@ PublishEvent(Settlement *settlement, TreatmentPlan *plan, const char *type,
 							  sizeof(EventRow) * settlement->event_room);
 	}
 	event = &settlement->events[settlement->nevents++];
-	event->id = nextval_internal(EventSequence(), false);
+	event->id = NextEventId(plan);
 	event->plan = plan->key;
 	event->version = plan->version;
 	event->at = settlement->at;

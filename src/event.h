@@ -62,6 +62,9 @@ typedef struct Payload
 	JsonbParseState *state;
 } Payload;
 
+extern void InitEvent(void);
+extern bool FindReservedTime(const PlanKey *plan, int64 version,
+							 TimestampTz *at);
 extern void BeginSettlement(Settlement *settlement, TimestampTz at,
 							bool rehearsal);
 extern void WritePlan(Settlement *settlement, TreatmentPlan *plan);

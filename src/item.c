@@ -54,6 +54,11 @@ SAVED_QUERY(count_sessions,
 			UUIDOID, UUIDOID, INT4OID, INT4OID, INT4OID, NUMERICOID,
 			TIMESTAMPTZOID, TEXTOID, TEXTOID);
 
+SAVED_QUERY(find_any,
+			"SELECT 1 FROM txplan.items AS i "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
+
 SAVED_QUERY(insert_item,
 			"INSERT INTO txplan.items (plan_id, clinic_id, catalog_item_id, "
 			"description, price, tooth, surfaces, treatment_ref, professional_id, notes) "
@@ -135,7 +140,17 @@ CountSessions(Settlement *settlement, const TreatmentPlan *plan,
 	arguments[8] = CStringGetTextDatum(via);
 	if (!EngineWriteRow(&count_sessions, TABLE_ITEMS, arguments, NULL, values,
 						nulls))
-		return false;
+	{
+		if (!QueryRow(&find_any, AS_OWNER, arguments, NULL, values, nulls))
+			return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("the engine could not write item \"%s\"",
+						UuidText(item_id)),
+				 errdetail("A trigger of your own on txplan.items kept it from "
+						   "doing so."),
+				 errhint("Let that trigger return NEW.")));
+	}
 	item->id = *item_id;
 	item->status = TextDatumGetCString(values[0]);
 	item->finished = strcmp(item->status, "pending") != 0;
@@ -148,6 +163,22 @@ CountSessions(Settlement *settlement, const TreatmentPlan *plan,
 	item->category_key = KeptTextColumn(values[7], nulls[7]);
 	item->professional_id = nulls[8] ? NULL : DatumGetUUIDP(values[8]);
 	return true;
+}
+
+/*
+ * RaiseBothChanged refuses a statement that changes the price of an item and the
+ * amounts of its sessions: each would have to follow the other.
+ */
+void
+RaiseBothChanged(const pg_uuid_t *item_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TX_AMOUNTS_DO_NOT_ADD_UP),
+			 errmsg("price and sessions of item \"%s\" change in one statement",
+					UuidText(item_id)),
+			 errdetail("The price follows the sessions, and the sessions follow "
+					   "the price."),
+			 errhint("Change the one or the other, or one after the other.")));
 }
 
 /*

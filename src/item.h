@@ -38,6 +38,7 @@ typedef struct CountedItem
 extern bool CountSessions(Settlement *settlement, const TreatmentPlan *plan,
 						  const pg_uuid_t *item_id, const SessionCounts *counts,
 						  const char *via, CountedItem *item);
+pg_noreturn extern void RaiseBothChanged(const pg_uuid_t *item_id);
 extern void PublishFinish(Settlement *settlement, TreatmentPlan *plan,
 						  const CountedItem *item, const char *via);
 extern void PublishItemChange(Settlement *settlement, TreatmentPlan *plan,

@@ -48,6 +48,11 @@ SAVED_QUERY(insert_sessions,
 			UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID,
 			TEXTARRAYOID, NUMERICARRAYOID);
 
+SAVED_QUERY(read_price,
+			"SELECT i.price FROM txplan.items AS i "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
+
 SAVED_QUERY(read_amounts,
 			"SELECT s.id, s.amount, s.status" EQ "'pending', s.status" EQ
 			"'completed' "
@@ -252,10 +257,9 @@ PublishAddedOrRemoved(PlanRun *run, const Row *row, const char *event)
  * SettleAdded counts a new item and tells of it.
  */
 static void
-SettleAdded(PlanRun *run, NewSessions *sessions, const Row *row)
+SettleAdded(PlanRun *run, const Row *row)
 {
 	run->plan->items_total++;
-	MakeSessions(sessions, run->plan, row);
 	RecordItem(run, "item_added", row, NULL, ColumnText(row, ITEM_DESCRIPTION));
 	PublishAddedOrRemoved(run, row, "treatment_plan.treatment_added");
 }
@@ -273,11 +277,30 @@ SettleRemoved(PlanRun *run, const Row *row)
 }
 
 /*
+ * RequirePrice raises TX009 unless the item still has the price that its row
+ * was given: the same statement may have changed its sessions, and with them the
+ * price.
+ */
+static void
+RequirePrice(const Row *row)
+{
+	Datum arguments[2];
+	Datum price;
+	bool isnull;
+
+	arguments[0] = RowValue(row, ITEM_ID);
+	arguments[1] = RowValue(row, ITEM_CLINIC_ID);
+	if (QueryRow(&read_price, AS_OWNER, arguments, NULL, &price, &isnull) &&
+		Cents(price) != Cents(RowValue(row, ITEM_PRICE)))
+		RaiseBothChanged(RowUuid(row, ITEM_ID));
+}
+
+/*
  * SplitPrice splits what a new price leaves over its item's pending sessions, by
  * their amounts.  TX009 when less is left than was earned.
  */
 static void
-SplitPrice(PlanRun *run, const Row *row)
+SplitPrice(TimestampTz at, const Row *row)
 {
 	int64 left = Cents(RowValue(row, ITEM_PRICE));
 	Datum arguments[4];
@@ -290,6 +313,7 @@ SplitPrice(PlanRun *run, const Row *row)
 
 	arguments[0] = RowValue(row, ITEM_ID);
 	arguments[1] = RowValue(row, ITEM_CLINIC_ID);
+	RequirePrice(row);
 	ConnectSpi();
 	(void) RunQuery(&read_amounts, AS_OWNER, arguments, NULL);
 	ids = (Datum *) palloc(sizeof(Datum) * (SPI_processed + 1));
@@ -314,10 +338,12 @@ SplitPrice(PlanRun *run, const Row *row)
 				(errcode(ERRCODE_TX_AMOUNTS_DO_NOT_ADD_UP),
 				 errmsg("the price of item \"%s\" is below what it has earned",
 						UuidText(RowUuid(row, ITEM_ID))),
-				 errdetail("Completed sessions have earned " INT64_FORMAT
-						   ".%02d "
-						   "more than the new price.",
-						   -left / 100, (int) (-left % 100)),
+				 left < 0 ?
+					 errdetail("Completed sessions have earned " INT64_FORMAT
+							   ".%02d more than the new price.",
+							   -left / 100, (int) (-left % 100)) :
+					 errdetail("No session is pending that could take the "
+							   "difference."),
 				 errhint("Choose a price that covers what was earned.")));
 	SplitCents(left, weights, parts, n);
 	for (i = 0; i < (uint64) n; i++)
@@ -325,7 +351,7 @@ SplitPrice(PlanRun *run, const Row *row)
 	arguments[0] = RowValue(row, ITEM_CLINIC_ID);
 	arguments[1] = ArrayOf(ids, NULL, n, UUIDOID);
 	arguments[2] = ArrayOf(amounts, NULL, n, NUMERICOID);
-	arguments[3] = TimestampTzGetDatum(run->settlement.at);
+	arguments[3] = TimestampTzGetDatum(at);
 	EngineWriteRows(&write_amounts, TABLE_SESSIONS, arguments, NULL, n);
 	FinishSpi();
 }
@@ -339,8 +365,6 @@ SettleChanged(PlanRun *run, const Row *old_row, const Row *new_row)
 {
 	int i;
 
-	if (RowsDiffer(old_row, new_row, ITEM_PRICE))
-		SplitPrice(run, new_row);
 	for (i = 0; i < lengthof(plain_columns); i++)
 	{
 		ItemColumn column = plain_columns[i];
@@ -415,11 +439,34 @@ NothingChanged(const Row *old_row, const Row *new_row)
 }
 
 /*
- * SettleItem settles one row of the statement.
+ * WriteChildren writes the sessions that follow from one row of the statement.
+ * That may fire triggers of others, so it is done before any fact is added.
  */
 static void
-SettleItem(PlanRun *run, NewSessions *sessions, List **reordered,
-		   const Row *old_row, const Row *new_row, TriggerEvent event)
+WriteChildren(NewSessions *sessions, TimestampTz at, const Row *old_row,
+			  const Row *new_row, TriggerEvent event)
+{
+	TreatmentPlan *plan;
+
+	if (TRIGGER_FIRED_BY_UPDATE(event) &&
+		RowsDiffer(old_row, new_row, ITEM_PRICE))
+		SplitPrice(at, new_row);
+	if (!TRIGGER_FIRED_BY_INSERT(event))
+		return;
+	plan = LockPlan(RowUuid(new_row, ITEM_PLAN_ID),
+					RowUuid(new_row, ITEM_CLINIC_ID));
+	if (plan != NULL)
+		MakeSessions(sessions, plan, new_row);
+	if (sessions->count > 2000)
+		InsertSessions(sessions);
+}
+
+/*
+ * SettleItem adds the facts of one row of the statement.
+ */
+static void
+SettleItem(PlanRun *run, List **reordered, const Row *old_row,
+		   const Row *new_row, TriggerEvent event)
 {
 	const Row *row = TRIGGER_FIRED_BY_DELETE(event) ? old_row : new_row;
 	TreatmentPlan *plan;
@@ -431,7 +478,7 @@ SettleItem(PlanRun *run, NewSessions *sessions, List **reordered,
 		return;
 	EnterPlanOfRun(run, plan);
 	if (TRIGGER_FIRED_BY_INSERT(event))
-		SettleAdded(run, sessions, row);
+		SettleAdded(run, row);
 	else if (TRIGGER_FIRED_BY_DELETE(event))
 		SettleRemoved(run, row);
 	else if (SettleChanged(run, old_row, new_row))
@@ -451,6 +498,7 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = OurTrigger(fcinfo, "items_settle");
 	MemoryContext each;
+	MemoryContext old;
 	NewSessions sessions = { 0 };
 	PlanRun run;
 	ChangedRows changes;
@@ -467,15 +515,27 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 		AllocSetContextCreate(CurrentMemoryContext, "txplan new sessions",
 							  ALLOCSET_DEFAULT_SIZES);
 	BeginRun(&run, TRIGGER_FIRED_BY_INSERT(trigger->tg_event));
+	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		OpenChanges(&changes, trigger, TABLE_ITEMS);
+		while (NextChange(&changes, &old_row, &new_row))
+		{
+			old = MemoryContextSwitchTo(each);
+			WriteChildren(&sessions, run.settlement.at, &old_row, &new_row,
+						  trigger->tg_event);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(each);
+		}
+		CloseChanges(&changes);
+		InsertSessions(&sessions);
+		ForgetCatalog();
+	}
+
 	OpenChanges(&changes, trigger, TABLE_ITEMS);
 	while (NextChange(&changes, &old_row, &new_row))
 	{
-		MemoryContext old = MemoryContextSwitchTo(each);
-
-		SettleItem(&run, &sessions, &reordered, &old_row, &new_row,
-				   trigger->tg_event);
-		if (sessions.count > 2000)
-			InsertSessions(&sessions);
+		old = MemoryContextSwitchTo(each);
+		SettleItem(&run, &reordered, &old_row, &new_row, trigger->tg_event);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(each);
 	}
@@ -485,8 +545,6 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 		EnterPlanOfRun(&run, (TreatmentPlan *) lfirst(cell));
 		PublishOrder(&run);
 	}
-	InsertSessions(&sessions);
-	ForgetCatalog();
 	EndRun(&run);
 	MemoryContextDelete(each);
 	MemoryContextDelete(sessions.context);

@@ -17,6 +17,13 @@
 #include "error.h"
 #include "spi.h"
 
+/* Where a count stood when a subtransaction first took a number from it */
+typedef struct CountMark
+{
+	SubTransactionId subtransaction;
+	int64 last_number;
+} CountMark;
+
 /* The count of a clinic and year, while a statement takes numbers from it */
 typedef struct Count
 {
@@ -24,6 +31,7 @@ typedef struct Count
 	pg_uuid_t clinic_id;
 	int year;
 	int64 last_number;
+	List *marks; /* of CountMark *, what subtransactions found */
 	bool written;
 } Count;
 
@@ -88,6 +96,46 @@ FormatNumber(const char *format, int year, int64 number)
 }
 
 /*
+ * MarkCount notes where a count stands before a subtransaction takes a number
+ * from it that began around it.
+ */
+static void
+MarkCount(Count *count)
+{
+	SubTransactionId current = GetCurrentSubTransactionId();
+	CountMark *mark;
+
+	if (count->subtransaction == current)
+		return;
+	if (count->marks != NIL &&
+		((CountMark *) llast(count->marks))->subtransaction == current)
+		return;
+	mark = (CountMark *) palloc(sizeof(CountMark));
+	mark->subtransaction = current;
+	mark->last_number = count->last_number;
+	count->marks = lappend(count->marks, mark);
+}
+
+/*
+ * RestoreCount takes back the numbers of a subtransaction that is rolled back,
+ * and of those within it.
+ */
+static void
+RestoreCount(Count *count, SubTransactionId mine)
+{
+	while (count->marks != NIL)
+	{
+		CountMark *mark = (CountMark *) llast(count->marks);
+
+		if (mark->subtransaction < mine)
+			break;
+		count->last_number = mark->last_number;
+		count->written = false;
+		count->marks = list_delete_last(count->marks);
+	}
+}
+
+/*
  * EndOfTransaction and EndOfSubtransaction forget the counts that went with what
  * was rolled back.
  */
@@ -120,6 +168,8 @@ EndOfSubtransaction(SubXactEvent event, SubTransactionId mine,
 
 		if (count->subtransaction >= mine)
 			counts = foreach_delete_current(counts, cell);
+		else
+			RestoreCount(count, mine);
 	}
 }
 
@@ -153,6 +203,9 @@ TakeCount(const pg_uuid_t *clinic_id, int year)
 		if (count->year == year &&
 			memcmp(&count->clinic_id, clinic_id, UUID_LEN) == 0)
 		{
+			old = MemoryContextSwitchTo(TopTransactionContext);
+			MarkCount(count);
+			MemoryContextSwitchTo(old);
 			count->last_number++;
 			count->written = false;
 			return count;
@@ -171,6 +224,7 @@ TakeCount(const pg_uuid_t *clinic_id, int year)
 	count->year = year;
 	count->last_number = DatumGetInt64(number);
 	count->written = true;
+	count->marks = NIL;
 	counts = lappend(counts, count);
 	MemoryContextSwitchTo(old);
 	return count;

@@ -356,7 +356,7 @@ CheckStatus(Row *row, const Row *old_row, const TreatmentPlan *plan,
 		!TransitionCloses(workflow, transition) &&
 		(meant == NULL || meant->action == NULL))
 		RaiseEngineOwned("plans", "closure_note", ENGINE_HINT);
-	CheckTransition(workflow, transition, plan, GivenReason(old_row, row));
+	CheckTransition(transition, plan, GivenReason(old_row, row));
 	if (!RowIsNull(old_row, PLAN_CLOSED_AT) &&
 		!TransitionCloses(workflow, transition))
 		CheckConflicts(plan);
@@ -377,6 +377,7 @@ CheckUpdate(Row *row, const Row *old_row)
 
 	CheckColumns(old_row, row);
 	PlanFromRow(&plan, old_row);
+	DistrustPlan(&plan.key.id, &plan.key.clinic_id);
 	if (RowsDiffer(old_row, row, PLAN_PROFESSIONAL_ID) &&
 		!RowIsNull(row, PLAN_PROFESSIONAL_ID))
 		CheckProfessional(RowUuid(row, PLAN_PROFESSIONAL_ID),

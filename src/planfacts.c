@@ -345,6 +345,39 @@ CheckReckoned(const TreatmentPlan *plan, const Row *row)
 }
 
 /*
+ * RehearsedTime is when a change was rehearsed: its history was sealed with it.
+ * A trigger of somebody else's may have set updated_at to something else.
+ */
+static TimestampTz
+RehearsedTime(const TreatmentPlan *plan, const Row *row)
+{
+	TimestampTz at;
+
+	if (FindReservedTime(&plan->key, plan->version + 1, &at))
+		return at;
+	return DatumGetTimestampTz(RowValue(row, PLAN_UPDATED_AT));
+}
+
+/*
+ * AskGuardsAgain asks the guards of a transition once more, when all that the
+ * statement did is done: one statement can move a plan and take away what the
+ * guards saw.
+ */
+static void
+AskGuardsAgain(const Row *old_row, const Row *new_row)
+{
+	TreatmentPlan plan;
+	const Workflow *workflow;
+	const WorkflowTransition *transition;
+
+	PlanFromRow(&plan, old_row);
+	workflow = RequireWorkflow(plan.workflow);
+	transition =
+		ChooseTransition(workflow, &plan, RowText(new_row, PLAN_STATUS));
+	CheckGuards(transition, &plan);
+}
+
+/*
  * SettleRow publishes what happened to one plan.
  */
 static void
@@ -361,9 +394,7 @@ SettleRow(TriggerData *trigger, const Row *old_row, const Row *new_row)
 	if (TRIGGER_FIRED_BY_INSERT(event))
 	{
 		plan.version = plan.history_length = 0;
-		BeginSettlement(&settlement,
-						DatumGetTimestampTz(RowValue(row, PLAN_UPDATED_AT)),
-						false);
+		BeginSettlement(&settlement, RehearsedTime(&plan, row), false);
 		DescribeCreation(&settlement, &plan, new_row);
 		CheckReckoned(&plan, row);
 	}
@@ -376,9 +407,7 @@ SettleRow(TriggerData *trigger, const Row *old_row, const Row *new_row)
 	{
 		if (!RowsDiffer(old_row, new_row, PLAN_VERSION))
 			return;
-		BeginSettlement(&settlement,
-						DatumGetTimestampTz(RowValue(row, PLAN_UPDATED_AT)),
-						false);
+		BeginSettlement(&settlement, RehearsedTime(&plan, row), false);
 		DescribeChange(&settlement, &plan, old_row, new_row);
 		CheckReckoned(&plan, row);
 	}
@@ -386,6 +415,9 @@ SettleRow(TriggerData *trigger, const Row *old_row, const Row *new_row)
 	if (TRIGGER_FIRED_BY_DELETE(event))
 		return;
 
+	if (TRIGGER_FIRED_BY_UPDATE(event) &&
+		RowsDiffer(old_row, new_row, PLAN_STATUS))
+		AskGuardsAgain(old_row, new_row);
 	if (TRIGGER_FIRED_BY_UPDATE(event) &&
 		RowIsNull(old_row, PLAN_CLOSED_AT) !=
 			RowIsNull(new_row, PLAN_CLOSED_AT))

@@ -110,7 +110,7 @@ EndOfSubtransaction(SubXactEvent event, SubTransactionId mine,
 		return;
 	hash_seq_init(&scan, held_plans);
 	while ((plan = (TreatmentPlan *) hash_seq_search(&scan)) != NULL)
-		plan->valid = false;
+		plan->valid = plan->busy = plan->distrusted = false;
 }
 
 /*
@@ -150,8 +150,8 @@ EnterPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 	plan = (TreatmentPlan *) hash_search(held_plans, &key, HASH_ENTER, &found);
 	if (!found)
 	{
-		memset((char *) plan + offsetof(TreatmentPlan, valid), 0,
-			   sizeof(TreatmentPlan) - offsetof(TreatmentPlan, valid));
+		memset((char *) plan + offsetof(TreatmentPlan, busy), 0,
+			   sizeof(TreatmentPlan) - offsetof(TreatmentPlan, busy));
 		plan->key = key;
 	}
 	return plan;
@@ -239,7 +239,8 @@ ReadPlan(TreatmentPlan *plan)
 static bool
 IsFresh(const TreatmentPlan *plan)
 {
-	return plan->valid && plan->read_at == GetCurrentStatementStartTimestamp();
+	return plan->busy || (plan->valid && !plan->distrusted &&
+						  plan->read_at == GetCurrentStatementStartTimestamp());
 }
 
 /*
@@ -267,7 +268,7 @@ LockPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 void
 RefreshPlan(TreatmentPlan *plan)
 {
-	if (!plan->valid && !ReadPlan(plan))
+	if (!IsFresh(plan) && !ReadPlan(plan))
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("plan \"%s\" was deleted while it was being changed",
@@ -291,6 +292,16 @@ KnownPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 }
 
 /*
+ * DistrustPlan makes a plan be read at each use, until ForgetPlan: its row is
+ * being changed by a statement that may write its items and sessions as well.
+ */
+void
+DistrustPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
+{
+	EnterPlan(id, clinic_id)->distrusted = true;
+}
+
+/*
  * ForgetPlan makes a plan be read again before it is next used.
  */
 void
@@ -299,7 +310,7 @@ ForgetPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 	TreatmentPlan *plan = KnownPlan(id, clinic_id);
 
 	if (plan != NULL)
-		plan->valid = false;
+		plan->valid = plan->distrusted = false;
 }
 
 /*

@@ -28,6 +28,8 @@ typedef struct PlanKey
 typedef struct TreatmentPlan
 {
 	PlanKey key;
+	bool busy;			 /* facts are added that its row does not have yet */
+	bool distrusted;	 /* a client's UPDATE of the row is under way */
 	bool valid;			 /* whether the rest is that of the row */
 	TimestampTz read_at; /* start of the client's statement that read it */
 	char id_text[UUID_TEXT_SIZE];
@@ -54,6 +56,7 @@ extern TreatmentPlan *LockArgument(FunctionCallInfo fcinfo, RecordTable table,
 								   int clinic_argument);
 extern TreatmentPlan *HeldPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void RefreshPlan(TreatmentPlan *plan);
+extern void DistrustPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void ForgetPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void PlanFromRow(TreatmentPlan *plan, const Row *row);
 extern bool FindClinicOf(RecordTable table, const pg_uuid_t *id,

@@ -19,6 +19,7 @@
 #include "row.h"
 #include "settle.h"
 #include "spi.h"
+#include "transition.h"
 
 /* What happened to a session; one row may tell several of these */
 #define SESSION_ADDED 0x01
@@ -49,6 +50,17 @@ typedef struct SessionFacts
 	int room;
 	SessionFact *facts;
 } SessionFacts;
+
+SAVED_QUERY(amounts_fit,
+			"SELECT pg_catalog.sum(s.amount)" EQ "i.price OR "
+			"(i.sessions_cancelled" GT "0 AND "
+			"coalesce(pg_catalog.sum(s.amount), 0)" LT "i.price) "
+			"FROM txplan.items AS i "
+			"LEFT JOIN txplan.sessions AS s ON s.item_id" EQ "i.id "
+			"AND s.clinic_id" EQ "i.clinic_id AND s.status" NE "'cancelled' "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2 "
+			"GROUP BY i.id, i.clinic_id, i.price, i.sessions_cancelled",
+			UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_sessions_settle);
 
@@ -282,65 +294,156 @@ RecordPrice(PlanRun *run, const CountedItem *item, int64 difference)
 	RecordHistory(&run->settlement, run->plan, &row);
 }
 
+/* The facts of one item, as they are settled */
+typedef struct ItemFacts
+{
+	const SessionFact *facts;
+	int count;
+	SessionCounts counts;
+	bool counted; /* whether the item was written */
+	CountedItem item;
+} ItemFacts;
+
 /*
- * SettleItemFacts counts what happened to the sessions of one item, and tells.
+ * RequireAmountsFit raises TX009 when the item's price and its sessions do not
+ * add up although the price followed them: the statement changed both.
  */
 static void
-SettleItemFacts(PlanRun *run, const SessionFact *facts, int n)
+RequireAmountsFit(const SessionFact *fact)
+{
+	Datum arguments[2];
+	Datum fits;
+	bool isnull;
+
+	arguments[0] = UUIDPGetDatum(&fact->item_id);
+	arguments[1] = UUIDPGetDatum(&fact->plan.clinic_id);
+	if (QueryRow(&amounts_fit, AS_OWNER, arguments, NULL, &fits, &isnull) &&
+		(isnull || !DatumGetBool(fits)))
+		RaiseBothChanged(&fact->item_id);
+}
+
+/*
+ * CountItem writes the counts of an item and books what its sessions earned.
+ * That may fire triggers of others, so it is done before any fact is added.
+ */
+static void
+CountItem(PlanRun *run, const TreatmentPlan *plan, ItemFacts *group,
+		  const char *via)
+{
+	SessionCounts *counts = &group->counts;
+	int i;
+
+	CountFacts(group->facts, group->count, counts);
+	if (counts->added == 0 && counts->completed == 0 &&
+		counts->cancelled == 0 && counts->price == 0)
+		return;
+	group->counted =
+		CountSessions(&run->settlement, plan, &group->facts->item_id, counts,
+					  via, &group->item);
+	if (!group->counted)
+		return;
+	if (group->item.sessions_total == 0)
+		ereport(ERROR, (errcode(ERRCODE_TX_TRANSITION_BLOCKED),
+						errmsg("item \"%s\" would have no session left",
+							   UuidText(&group->facts->item_id)),
+						errdetail("An item has at least one session."),
+						errhint("Remove the item with txplan.remove_item().")));
+	if (group->item.finished && counts->completed == 0 &&
+		counts->cancelled == 0)
+		RequireTreatable(plan, "an item cannot be finished");
+	if (counts->price != 0)
+		RequireAmountsFit(group->facts);
+	for (i = 0; i < group->count; i++)
+		if (group->facts[i].what & SESSION_COMPLETED)
+			BookEarned(&run->settlement, plan, &group->item,
+					   &group->facts[i].session_id, group->facts[i].label,
+					   group->facts[i].amount);
+}
+
+/*
+ * TellItem adds the facts of an item.
+ */
+static void
+TellItem(PlanRun *run, const ItemFacts *group, const char *via)
+{
+	const CountedItem *item = &group->item;
+	int completed = item->sessions_completed - group->counts.completed;
+	int cancelled = item->sessions_cancelled - group->counts.cancelled;
+	int i;
+
+	for (i = 0; i < group->count; i++)
+	{
+		const SessionFact *fact = &group->facts[i];
+
+		TellChanges(run, fact, group->counts.price != 0);
+		if (fact->what & SESSION_COMPLETED)
+			TellEnd(run, fact, item, ++completed, cancelled);
+		if (fact->what & SESSION_CANCELLED)
+			TellEnd(run, fact, item, completed, ++cancelled);
+	}
+	if (group->counts.price != 0)
+		RecordPrice(run, item, group->counts.price);
+	if (group->counted && item->finished)
+		PublishFinish(&run->settlement, run->plan, item, via);
+}
+
+/*
+ * IsGone tells whether the sessions went with their item, of which the item's
+ * own removal tells.
+ */
+static bool
+IsGone(const ItemFacts *group)
+{
+	return !group->counted && group->counts.added != 0;
+}
+
+/*
+ * SettlePlanFacts settles what happened to the sessions of one plan: first all
+ * that is written below the plan, then the facts, then the plan.
+ */
+static void
+SettlePlanFacts(PlanRun *run, const SessionFact *facts, int n)
 {
 	Completion *meant = CurrentCompletion();
 	const char *via = meant == NULL ? "session" : meant->via;
 	TreatmentPlan *plan = LockPlan(&facts->plan.id, &facts->plan.clinic_id);
-	SessionCounts counts;
-	CountedItem item = { .status = NULL };
-	bool counted;
-	int completed;
-	int cancelled;
+	ItemFacts *groups;
+	int ngroups = 0;
+	int first;
+	int next;
 	int i;
 
 	/* The plan went, and the sessions along with it. */
 	if (plan == NULL)
 		return;
-	CountFacts(facts, n, &counts);
-	counted = counts.added != 0 || counts.completed != 0 ||
-			  counts.cancelled != 0 || counts.price != 0;
-	EnterPlanOfRun(run, plan);
-	if (counted && !CountSessions(&run->settlement, plan, &facts->item_id,
-								  &counts, via, &item))
-		return;
-	RefreshPlan(plan);
-	if (counted && item.sessions_total == 0)
-		ereport(ERROR, (errcode(ERRCODE_TX_TRANSITION_BLOCKED),
-						errmsg("item \"%s\" would have no session left",
-							   UuidText(&facts->item_id)),
-						errdetail("An item has at least one session."),
-						errhint("Remove the item with txplan.remove_item().")));
-
-	completed = item.sessions_completed - counts.completed;
-	cancelled = item.sessions_cancelled - counts.cancelled;
-	for (i = 0; i < n; i++)
+	groups = (ItemFacts *) palloc0(sizeof(ItemFacts) * n);
+	for (first = 0; first < n; first = next)
 	{
-		const SessionFact *fact = &facts[i];
+		ItemFacts *group = &groups[ngroups++];
 
-		TellChanges(run, fact, counts.price != 0);
-		if (fact->what & SESSION_COMPLETED)
+		for (next = first + 1; next < n; next++)
+			if (memcmp(&facts[next].item_id, &facts[first].item_id, UUID_LEN) !=
+				0)
+				break;
+		group->facts = &facts[first];
+		group->count = next - first;
+		CountItem(run, plan, group, via);
+	}
+
+	for (i = 0; i < ngroups; i++)
+	{
+		if (IsGone(&groups[i]))
+			continue;
+		EnterPlanOfRun(run, plan);
+		TellItem(run, &groups[i], via);
+		if (meant != NULL && groups[i].counted)
 		{
-			BookEarned(&run->settlement, plan, &item, &fact->session_id,
-					   fact->label, fact->amount);
-			TellEnd(run, fact, &item, ++completed, cancelled);
+			meant->item_id = groups[i].facts->item_id;
+			strlcpy(meant->item_status, groups[i].item.status,
+					sizeof(meant->item_status));
 		}
-		if (fact->what & SESSION_CANCELLED)
-			TellEnd(run, fact, &item, completed, ++cancelled);
 	}
-	if (counts.price != 0)
-		RecordPrice(run, &item, counts.price);
-	if (counted && item.finished)
-		PublishFinish(&run->settlement, plan, &item, via);
-	if (meant != NULL && counted)
-	{
-		meant->item_id = facts->item_id;
-		strlcpy(meant->item_status, item.status, sizeof(meant->item_status));
-	}
+	LeavePlanOfRun(run);
 }
 
 /*
@@ -379,10 +482,10 @@ txplan_sessions_settle(PG_FUNCTION_ARGS)
 		MemoryContext old = MemoryContextSwitchTo(each);
 
 		for (next = first + 1; next < facts.count; next++)
-			if (memcmp(&facts.facts[next].item_id, &fact->item_id, UUID_LEN) !=
+			if (memcmp(&facts.facts[next].plan, &fact->plan, sizeof(PlanKey)) !=
 				0)
 				break;
-		SettleItemFacts(&run, fact, next - first);
+		SettlePlanFacts(&run, fact, next - first);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(each);
 	}

@@ -47,7 +47,13 @@ WriteFacts(PlanRun *run)
 	MemoryContext old = MemoryContextSwitchTo(run->facts);
 
 	if (run->unwritten != NIL)
+	{
+		ListCell *cell;
+
+		foreach(cell, run->unwritten)
+			((TreatmentPlan *) lfirst(cell))->busy = false;
 		WritePlans(settlement, run->unwritten);
+	}
 	MemoryContextSwitchTo(old);
 	list_free(run->unwritten);
 	run->unwritten = NIL;
@@ -77,7 +83,10 @@ LeavePlanOfRun(PlanRun *run)
 		MemoryContextSwitchTo(old);
 	}
 	else
+	{
+		run->plan->busy = false;
 		WritePlan(settlement, run->plan);
+	}
 	run->plan = NULL;
 	if (settlement->nevents + settlement->nhistory > FACTS_AT_ONCE)
 		WriteFacts(run);
@@ -95,6 +104,7 @@ EnterPlanOfRun(PlanRun *run, TreatmentPlan *plan)
 		return;
 	LeavePlanOfRun(run);
 	RefreshPlan(plan);
+	plan->busy = true;
 	run->plan = plan;
 	old = MemoryContextSwitchTo(run->context);
 	run->plans = lappend(run->plans, plan);

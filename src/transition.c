@@ -319,17 +319,13 @@ CheckReason(const WorkflowTransition *transition, const TreatmentPlan *plan,
 }
 
 /*
- * CheckTransition raises unless a plan, which is locked, may take a transition:
- * TX005 for its reason, TX002 for its guards.
+ * CheckGuards raises TX002 with the reasons of all guards that refuse.
  */
 void
-CheckTransition(const Workflow *workflow, const WorkflowTransition *transition,
-				const TreatmentPlan *plan, const char *reason)
+CheckGuards(const WorkflowTransition *transition, const TreatmentPlan *plan)
 {
-	List *reasons;
+	List *reasons = GuardReasons(transition, &plan->key, false);
 
-	CheckReason(transition, plan, reason);
-	reasons = GuardReasons(transition, &plan->key, false);
 	if (reasons != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_TRANSITION_BLOCKED),
@@ -339,6 +335,18 @@ CheckTransition(const Workflow *workflow, const WorkflowTransition *transition,
 				 errdetail("Reasons: %s.", JoinReasons(reasons)),
 				 errhint("Remove what stands in the way; "
 						 "txplan.available_actions() shows it.")));
+}
+
+/*
+ * CheckTransition raises unless a plan, which is locked, may take a transition:
+ * TX005 for its reason, TX002 for its guards.
+ */
+void
+CheckTransition(const WorkflowTransition *transition, const TreatmentPlan *plan,
+				const char *reason)
+{
+	CheckReason(transition, plan, reason);
+	CheckGuards(transition, plan);
 }
 
 /*

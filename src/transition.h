@@ -32,9 +32,10 @@ extern const WorkflowState *StateOfPlan(const TreatmentPlan *plan);
 extern const WorkflowTransition *ChooseTransition(const Workflow *workflow,
 												  const TreatmentPlan *plan,
 												  const char *to_state);
-extern void CheckTransition(const Workflow *workflow,
-							const WorkflowTransition *transition,
+extern void CheckTransition(const WorkflowTransition *transition,
 							const TreatmentPlan *plan, const char *reason);
+extern void CheckGuards(const WorkflowTransition *transition,
+						const TreatmentPlan *plan);
 extern bool MayAdvance(const TreatmentPlan *plan);
 extern void AdvancePlan(TreatmentPlan *plan);
 

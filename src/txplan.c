@@ -6,6 +6,7 @@
 
 #include "actor.h"
 #include "catalog.h"
+#include "event.h"
 #include "notify.h"
 #include "number.h"
 #include "planlock.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 	InitRow();
 	InitWorkflow();
 	InitCatalog();
+	InitEvent();
 	InitPlanLock();
 	InitNumber();
 	MarkGUCPrefixReserved("txplan");
