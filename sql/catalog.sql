@@ -23,8 +23,7 @@ category_key: what the treatment is for recalls and reports.
 sessions: NULL for one session, else an array of 1 to 500 steps such as
 [{"label": "Preparation", "price": "200.00"}], whose prices add up to price.
 Errors: 22004, 22023, 22001, 22003 for an amount out of range, 23505 for a code
-that is taken, 23514 for a label
-of more than 200 characters, P0002 for an unknown clinic, TX009 when the prices of the steps do
+that is taken, P0002 for an unknown clinic, TX009 when the prices of the steps do
 not add up, 42501 without
 the tables'' privileges, TX008 before install().';
 
@@ -158,3 +157,7 @@ IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
 		DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW EXECUTE FUNCTION txplan.catalog_sum_check();
 END IF;
+COMMENT ON CONSTRAINT catalog_items_sum ON txplan.catalog_items IS
+'The steps of a template add up to the price, when the transaction commits';
+COMMENT ON CONSTRAINT catalog_sessions_sum ON txplan.catalog_sessions IS
+'The steps of a template add up to the price, when the transaction commits';

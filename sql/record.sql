@@ -89,6 +89,12 @@ BEGIN
 			the_table || '_not_truncated', the_table);
 	END LOOP;
 
+	IF (SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE')
+			FROM pg_catalog.pg_namespace AS n
+			WHERE n.nspname = 'txplan') THEN
+		COMMENT ON SCHEMA txplan IS 'Treatment plans of clinics, with their rules';
+	END IF;
+
 	-- A partition has columns of its own, but nothing else to say of them.
 	FOR the_column IN
 		SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS summary

@@ -46,7 +46,7 @@ COMMENT ON FUNCTION txplan.create_professional(uuid, text, text, text) IS
 
 name: 1 to 200 characters. color: how the clinic paints the professional,
 as #rrggbb. external_id: the key in another system, unique in the clinic.
-Errors: 22004, 22023, 22001, 23514 for a color of another form, 23505 for an
+Errors: 22004, 22023 also for a color of another form, 22001, 23505 for an
 external_id that is taken, P0002 for an unknown clinic, 42501 without
 the tables'' privileges, TX008 before install().';
 

@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -250,6 +251,16 @@ ReadStepObject(JsonbContainer *step, int number, Datum *label, bool *no_label,
 					 errmsg("the label of step %d is no text", number),
 					 errhint("Write steps as {\"label\": \"Preparation\", "
 							 "\"price\": \"200.00\"}.")));
+		if (value->val.string.len == 0 ||
+			pg_mbstrlen_with_len(value->val.string.val, value->val.string.len) >
+				NAME_MAX_CHARS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the label of step %d is empty or too long",
+							number),
+					 errdetail("A label has 1 to %d characters.",
+							   NAME_MAX_CHARS),
+					 errhint("Leave it out where there is nothing to say.")));
 		*label =
 			PointerGetDatum(cstring_to_text_with_len(value->val.string.val,
 													 value->val.string.len));
@@ -269,9 +280,10 @@ ReadStepObject(JsonbContainer *step, int number, Datum *label, bool *no_label,
 				 errmsg("step %d has no price that is an amount of money",
 						number),
 				 errdetail("Amounts are 0 to 9999999999.99 with at most two "
-						   "decimals%s%.60s.",
-						   digits == NULL ? "" : ", not ",
-						   digits == NULL ? "" : digits),
+						   "decimals%s%.60s%s.",
+						   digits == NULL ? "" : ", not \"",
+						   digits == NULL ? "" : digits,
+						   digits == NULL ? "" : "\""),
 				 errhint("Write steps as {\"label\": \"Preparation\", "
 						 "\"price\": \"200.00\"}.")));
 	*price = CentsToAmount(cents);

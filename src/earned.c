@@ -22,9 +22,9 @@ SAVED_QUERY(book,
  * would refuse a second entry, whatever went wrong before.
  */
 void
-BookEarned(const Settlement *settlement, const TreatmentPlan *plan,
-		   const CountedItem *item, const pg_uuid_t *session_id,
-		   const char *label, int64 amount)
+BookEarned(const TreatmentPlan *plan, const CountedItem *item,
+		   const pg_uuid_t *session_id, const char *label, int64 amount,
+		   TimestampTz at)
 {
 	Datum arguments[9];
 
@@ -41,7 +41,7 @@ BookEarned(const Settlement *settlement, const TreatmentPlan *plan,
 			CStringGetTextDatum(item->description) :
 			CStringGetTextDatum(psprintf("%s: %s", item->description, label));
 	arguments[7] = CentsToAmount(amount);
-	arguments[8] = TimestampTzGetDatum(settlement->at);
+	arguments[8] = TimestampTzGetDatum(at);
 	EngineWriteRows(&book, TABLE_EARNED_ENTRIES, arguments,
 					item->professional_id == NULL ? "     n   " : NULL, 1);
 }

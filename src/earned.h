@@ -9,8 +9,8 @@
 
 #include "item.h"
 
-extern void BookEarned(const Settlement *settlement, const TreatmentPlan *plan,
-					   const CountedItem *item, const pg_uuid_t *session_id,
-					   const char *label, int64 amount);
+extern void BookEarned(const TreatmentPlan *plan, const CountedItem *item,
+					   const pg_uuid_t *session_id, const char *label,
+					   int64 amount, TimestampTz at);
 
 #endif /* TXPLAN_EARNED_H */

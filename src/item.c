@@ -26,11 +26,16 @@ SAVED_QUERY(find_position,
 
 /*
  * The item counts its sessions; with the last one it is finished: completed if
- * any was, else cancelled.
+ * any was, else cancelled.  The counters answer at once while it is not; the
+ * sessions have the last word, since one statement may add and complete some.
  */
 #define ENDED \
 	"i.sessions_completed" PLUS "$4" PLUS "i.sessions_cancelled" PLUS "$5"
-#define OPEN "(" ENDED ")" LT "(i.sessions_total" PLUS "$3)"
+#define PENDING_LEFT                                                        \
+	"EXISTS (SELECT 1 FROM txplan.sessions AS s WHERE s.item_id" EQ "i.id " \
+	"AND s.clinic_id" EQ "i.clinic_id AND s.status" EQ "'pending')"
+#define OPEN \
+	"((" ENDED ")" LT "(i.sessions_total" PLUS "$3) OR " PENDING_LEFT ")"
 #define TREATED "(i.sessions_completed" PLUS "$4)" GT "0"
 #define WHEN_TREATED "CASE WHEN " OPEN " THEN NULL WHEN " TREATED " THEN "
 

@@ -266,6 +266,19 @@ txplan_create_clinic(PG_FUNCTION_ARGS)
 }
 
 /*
+ * CheckColor refuses a color that is not written #rrggbb.
+ */
+static void
+CheckColor(const char *color)
+{
+	if (color[0] != '#' || strlen(color) != 7 ||
+		strspn(color + 1, "0123456789abcdefABCDEF") != 6)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%.20s\" is no color", color),
+						errhint("Write it as #rrggbb, for example #1f77b4.")));
+}
+
+/*
  * txplan_create_professional makes a professional.
  */
 Datum
@@ -275,7 +288,8 @@ txplan_create_professional(PG_FUNCTION_ARGS)
 	RequireArgument(fcinfo, 0, "clinic_id");
 	RequireArgument(fcinfo, 1, "name");
 	CheckTextArgument(fcinfo, 1, "name", NAME_MAX_CHARS, false);
-	CheckTextArgument(fcinfo, 2, "color", 7, false);
+	if (!PG_ARGISNULL(2))
+		CheckColor(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	CheckTextArgument(fcinfo, 3, "external_id", NAME_MAX_CHARS, false);
 	CheckClinic(PG_GETARG_UUID_P(0));
 	return InsertArguments(fcinfo, &insert_professional);

@@ -42,6 +42,8 @@ typedef struct SessionFact
 	int64 amount_before;
 	char *label; /* NULL when there is none */
 	char *label_before;
+	char *note;		/* given when it ended */
+	TimestampTz at; /* when it was completed */
 } SessionFact;
 
 typedef struct SessionFacts
@@ -141,6 +143,10 @@ AddFact(SessionFacts *facts, TriggerEvent event, const Row *old_row,
 	fact->amount = Cents(RowValue(row, SESSION_AMOUNT));
 	fact->amount_before = Cents(RowValue(before, SESSION_AMOUNT));
 	fact->label = RowText(row, SESSION_LABEL);
+	if (what & (SESSION_COMPLETED | SESSION_CANCELLED))
+		fact->note = RowText(row, SESSION_NOTE);
+	if (what & SESSION_COMPLETED)
+		fact->at = DatumGetTimestampTz(RowValue(row, SESSION_COMPLETED_AT));
 	if (what & SESSION_LABEL_CHANGED)
 		fact->label_before = RowText(before, SESSION_LABEL);
 }
@@ -168,6 +174,7 @@ RecordSession(PlanRun *run, const SessionFact *fact, const char *what,
 	row.session_id = &fact->session_id;
 	row.from_value = from_value;
 	row.to_value = to_value;
+	row.note = fact->note;
 	RecordHistory(&run->settlement, run->plan, &row);
 }
 
@@ -355,9 +362,9 @@ CountItem(PlanRun *run, const TreatmentPlan *plan, ItemFacts *group,
 		RequireAmountsFit(group->facts);
 	for (i = 0; i < group->count; i++)
 		if (group->facts[i].what & SESSION_COMPLETED)
-			BookEarned(&run->settlement, plan, &group->item,
-					   &group->facts[i].session_id, group->facts[i].label,
-					   group->facts[i].amount);
+			BookEarned(plan, &group->item, &group->facts[i].session_id,
+					   group->facts[i].label, group->facts[i].amount,
+					   group->facts[i].at);
 }
 
 /*

@@ -42,6 +42,10 @@ SAVED_QUERY(read_transitions,
 			"ORDER BY t.action, t.from_state",
 			TEXTOID);
 
+SAVED_QUERY(find_name,
+			"SELECT 1 FROM txplan.workflows AS w WHERE w.name" EQ "$1",
+			TEXTOID);
+
 SAVED_QUERY(list_faults,
 			"SELECT f.fault, f.state, f.action, f.detail "
 			"FROM txplan.workflow_faults($1) AS f",
@@ -350,12 +354,14 @@ txplan_check_workflow(PG_FUNCTION_ARGS)
 {
 	Datum argument;
 	char *name;
+	Datum one;
+	bool isnull;
 
 	RequireArgument(fcinfo, 0, "workflow");
 	RequireRecord();
 	argument = PG_GETARG_DATUM(0);
 	name = TextDatumGetCString(argument);
-	if (FindWorkflow(name) == NULL)
+	if (!QueryRow(&find_name, AS_OWNER, &argument, NULL, &one, &isnull))
 		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
 						errmsg("workflow \"%.60s\" does not exist", name),
 						errhint("Table txplan.workflows lists them.")));

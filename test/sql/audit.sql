@@ -1,0 +1,141 @@
+-- audit: every kind of fault in a record is found; each here is made by a superuser
+-- with the rules turned off, and taken back.
+
+SELECT txplan.install() IS NOT NULL AS installed;
+
+-- attempt() runs a statement, with its %L filled in, and returns what it raised:
+-- SQLSTATE and message, detail, hint, and the constraint where there is one.
+-- Ids, times and the year of plan numbers differ from run to run, so they are
+-- masked.  brief() returns the first line of that.
+CREATE FUNCTION pg_temp.attempt(statement text, VARIADIC arguments text[] DEFAULT '{}')
+RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	message text;
+	detail text;
+	hint text;
+	constraint_name text;
+BEGIN
+	EXECUTE format(statement, VARIADIC arguments);
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT, constraint_name = CONSTRAINT_NAME;
+	RETURN regexp_replace(regexp_replace(regexp_replace(
+		concat_ws(E'\n', SQLSTATE || ': ' || message,
+			CASE WHEN detail NOT LIKE 'Failing row contains%' THEN nullif(detail, '') END,
+			nullif(hint, ''), 'Constraint: ' || nullif(constraint_name, '')),
+		'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', '<id>', 'g'),
+		'PLAN-\d{4}-', 'PLAN-YYYY-', 'g'),
+		'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? ?[A-Z]*', '<time>', 'g');
+END
+$$;
+CREATE FUNCTION pg_temp.brief(statement text, VARIADIC arguments text[] DEFAULT '{}')
+RETURNS text
+LANGUAGE sql
+RETURN split_part(pg_temp.attempt(statement, VARIADIC arguments), E'\n', 1);
+
+SET txplan.actor = 'auditor';
+SELECT txplan.create_clinic('Audit clinic', 'UTC') AS clinic \gset
+SELECT txplan.create_clinic('Other audit clinic', 'UTC') AS other \gset
+SELECT txplan.create_professional(:'clinic', 'Dr. Ada') AS ada \gset
+SELECT txplan.create_patient(:'clinic', 'Kim', 'Park') AS patient \gset
+SELECT txplan.create_catalog_item(:'clinic', 'CROWN', 'Crown', 600, NULL,
+	'[{"label": "Preparation", "price": 200}, {"label": "Fitting", "price": 400}]') AS crown \gset
+-- A draft, an active plan of which a part is done, a completed and a closed one.
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'draft') AS draft \gset
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'active') AS active \gset
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'done') AS done \gset
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'closed') AS closed \gset
+SELECT count(txplan.add_item(p::uuid, :'crown', treatment_ref => 'T' || n)) FROM unnest(ARRAY[:'draft', :'active', :'active', :'done', :'closed']) WITH ORDINALITY AS u (p, n);
+SELECT txplan.confirm_plan(p::uuid), txplan.accept_plan(p::uuid) FROM unnest(ARRAY[:'active', :'done', :'closed']) AS p;
+SELECT txplan.complete_item(id) FROM txplan.items WHERE plan_id = :'done' OR (plan_id = :'active' AND position = 1);
+SELECT txplan.complete_session(id) FROM txplan.sessions WHERE plan_id = :'closed' AND sequence = 1;
+SELECT txplan.close_plan(:'closed', 'abandoned');
+SELECT id AS done_item FROM txplan.items WHERE plan_id = :'done' \gset
+SELECT id AS active_item FROM txplan.items WHERE plan_id = :'active' AND position = 2 \gset
+-- Deleted plans leave their events and history, which is no fault.
+SELECT txplan.create_plan(:'clinic', :'patient') AS deleted \gset
+DELETE FROM txplan.plans WHERE id = :'deleted';
+
+-- Nothing is wrong.
+SELECT * FROM txplan.audit(:'clinic');
+
+-- damage() does it, asks audit(), and takes it back.
+CREATE FUNCTION pg_temp.damage(clinic uuid, statement text)
+RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	found text;
+BEGIN
+	PERFORM set_config('session_replication_role', 'replica', true);
+	EXECUTE statement;
+	PERFORM set_config('session_replication_role', 'origin', true);
+	SELECT string_agg(DISTINCT a.fault, ', ' ORDER BY a.fault) INTO found FROM txplan.audit(clinic) AS a;
+	RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = coalesce(found, '(nothing)');
+EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+	RETURN SQLERRM;
+END
+$$;
+CREATE TEMP TABLE damages (n integer GENERATED ALWAYS AS IDENTITY, what text, statement text);
+INSERT INTO damages (what, statement) VALUES
+	('a plan counts an item too many', format('UPDATE txplan.plans SET items_total = items_total + 1 WHERE id = %L', :'draft')),
+	('an item lost its sessions', format('DELETE FROM txplan.sessions WHERE plan_id = %L', :'draft')),
+	('an item counts a session too few', format('UPDATE txplan.items SET sessions_total = 1 WHERE plan_id = %L', :'draft')),
+	('a state that the workflow has not', format('UPDATE txplan.plans SET status = ''archived'' WHERE id = %L', :'draft')),
+	('a draft that was confirmed', format('UPDATE txplan.plans SET confirmed_at = now() WHERE id = %L', :'draft')),
+	('a closed plan without time', format('UPDATE txplan.plans SET closed_at = NULL, closure_reason = NULL WHERE id = %L', :'closed')),
+	('a completed plan without time', format('UPDATE txplan.plans SET completed_at = NULL WHERE id = %L', :'done')),
+	('a plan set back to active', format('UPDATE txplan.plans SET status = ''active'', completed_at = NULL WHERE id = %L', :'done')),
+	('the number counter set back', format('UPDATE txplan.number_counters SET last_number = 1 WHERE clinic_id = %L', :'clinic')),
+	('a completed item made pending', format('UPDATE txplan.items SET status = ''pending'', completed_at = NULL, completed_by = NULL, completed_via = NULL WHERE id = %L', :'done_item')),
+	('a price changed', format('UPDATE txplan.items SET price = price + 1 WHERE id = %L', :'active_item')),
+	('an amount changed', format('UPDATE txplan.sessions SET amount = 1 WHERE item_id = %L AND sequence = 1', :'active_item')),
+	('an amount below what was earned', format('UPDATE txplan.sessions SET amount = 1 WHERE item_id = %L AND sequence = 1', :'done_item')),
+	('an item of a closed plan made live', format('UPDATE txplan.items SET live = true WHERE plan_id = %L', :'closed')),
+	('one treatment in two live items', format('DROP INDEX txplan.items_treatment_ref_unique_while_live; UPDATE txplan.items SET treatment_ref = ''T1'' WHERE id = %L', :'active_item')),
+	('a session moved to another plan', format('UPDATE txplan.sessions SET plan_id = %L WHERE item_id = %L', :'draft', :'active_item')),
+	('an entry removed', format('DELETE FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
+	('an entry booked twice', format('ALTER TABLE txplan.earned_entries DROP CONSTRAINT earned_entries_once_per_session; INSERT INTO txplan.earned_entries SELECT txplan.new_id(), clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
+	('an entry for a session that is not completed', format('INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, item_id, session_id, description, amount, earned_at) SELECT clinic_id, %L, plan_id, item_id, id, ''x'', amount, now() FROM txplan.sessions WHERE item_id = %L', :'patient', :'active_item')),
+	('an entry changed', format('UPDATE txplan.earned_entries SET amount = amount - 1 WHERE item_id = %L', :'done_item')),
+	('an entry of another plan', format('UPDATE txplan.earned_entries SET plan_id = %L WHERE item_id = %L', :'draft', :'done_item')),
+	('a session completed without the engine', format('UPDATE txplan.sessions SET status = ''completed'', completed_at = now(), completed_by = ''x'' WHERE item_id = %L AND sequence = 1', :'active_item')),
+	('a patient removed', format('DELETE FROM txplan.patients WHERE id = %L', :'patient')),
+	('a doctor removed', format('DELETE FROM txplan.professionals WHERE id = %L', :'ada')),
+	('an item removed', format('DELETE FROM txplan.items WHERE id = %L', :'active_item')),
+	('a catalog item removed', format('DELETE FROM txplan.catalog_items WHERE id = %L', :'crown')),
+	('a template that does not add up', format('UPDATE txplan.catalog_items SET price = 601 WHERE id = %L', :'crown')),
+	('an event removed', format('DELETE FROM txplan.events WHERE plan_id = %L AND plan_version = 4', :'active')),
+	('the last event removed', format('DELETE FROM txplan.events WHERE plan_id = %L AND plan_version = 2', :'draft')),
+	('an event doubled', format('INSERT INTO txplan.events SELECT nextval(''txplan.events_id_seq''), xid, clinic_id, plan_id, plan_version, type, actor, occurred_at + interval ''1 second'', payload FROM txplan.events WHERE plan_id = %L AND plan_version = 1', :'draft')),
+	('two events that changed places', format('UPDATE txplan.events SET plan_version = 3 - plan_version, occurred_at = occurred_at + interval ''1 second'' WHERE plan_id = %L', :'draft')),
+	('the plan''s version set back', format('UPDATE txplan.plans SET version = version - 1 WHERE id = %L', :'draft')),
+	('a completion without its event', format('UPDATE txplan.events SET type = ''treatment_plan.updated'' WHERE plan_id = %L AND type = ''treatment_plan.treatment_completed''', :'done')),
+	('a completion told twice', format('UPDATE txplan.events AS e SET type = ''treatment_plan.treatment_completed'', payload = payload || (SELECT jsonb_build_object(''item_id'', %2$L)) WHERE plan_id = %1$L AND plan_version = 1', :'done', :'done_item')),
+	('a completion told of what is not completed', format('UPDATE txplan.events SET type = ''treatment_plan.item_session_completed'' WHERE plan_id = %L AND plan_version = 1', :'draft')),
+	('a plan removed', format('DELETE FROM txplan.plans WHERE id = %L', :'draft')),
+	('a plan''s completion not told', format('UPDATE txplan.events SET type = ''treatment_plan.updated'' WHERE plan_id = %L AND type = ''treatment_plan.completed''', :'done')),
+	('a status that no event tells', format('UPDATE txplan.plans SET status = ''pending'', confirmed_at = now() WHERE id = %L', :'draft')),
+	('history changed', format('UPDATE txplan.history SET actor = ''x'' WHERE plan_id = %L AND sequence = 2', :'draft')),
+	('history removed', format('DELETE FROM txplan.history WHERE plan_id = %L AND sequence = 1', :'draft')),
+	('the end of a history removed', format('DELETE FROM txplan.history WHERE plan_id = %L AND sequence = 2', :'draft')),
+	('the end of a deleted plan''s history removed', format('DELETE FROM txplan.history WHERE plan_id = %L AND sequence = 2', :'deleted'));
+SELECT what, pg_temp.damage(:'clinic', statement) AS found FROM damages ORDER BY n;
+-- One of them in full, as a person reads it.
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE txplan.plans SET items_total = 5 WHERE id = :'draft';
+UPDATE txplan.items SET price = 601 WHERE id = :'active_item';
+SET LOCAL session_replication_role = origin;
+SELECT clinic = :'clinic' AS clinic, CASE plan WHEN :'draft' THEN 'draft' WHEN :'active' THEN 'active' END AS plan,
+	row_id IN (:'draft', :'active_item') AS which, fault, detail, hint FROM txplan.audit(:'clinic') ORDER BY fault;
+-- The other clinic is as it was; and all of them together.
+SELECT count(*) FROM txplan.audit(:'other');
+SELECT count(*) FROM txplan.audit() WHERE clinic = :'clinic';
+ROLLBACK;
+SELECT count(*) FROM txplan.audit(:'clinic');
+-- A clinic that is not there.
+SELECT pg_temp.attempt('SELECT * FROM txplan.audit(%L)', gen_random_uuid()::text);
