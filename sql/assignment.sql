@@ -16,8 +16,8 @@ COMMENT ON FUNCTION txplan.assign_professional(uuid, uuid, uuid) IS
 
 Publishes treatment_plan.item_reassigned, unless it is the same professional.
 Errors: 22004, P0002, TX002 for an inactive professional, TX004 for an item that
-is completed or cancelled, TX010 for one of another clinic, 42501 without
-the tables'' privileges, TX008.';
+is completed or cancelled, TX010 for one of another clinic, 42501 without the
+tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.change_professional(
 	plan_id uuid,
@@ -35,5 +35,4 @@ reassign_pending: whether the pending items whose doctor was the plan''s old one
 move to the new one; others, completed and unassigned items never do.
 Publishes treatment_plan.professional_changed and an item_reassigned for each item.
 Errors: 22004, P0002, TX002 for an inactive professional, TX010 for one of another
-clinic, 42501 without
-the tables'' privileges, TX008.';
+clinic, 42501 without the tables'' privileges, TX008.';

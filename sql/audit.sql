@@ -549,5 +549,5 @@ numbers with the rows that they follow from, and events and history with both.
 plan and row_id say where, detail what, and hint how it can be mended;
 docs/audit.md lists the faults. It reads every row of the record once or a few
 times, changes nothing and locks nothing.
-Errors: P0002 for an unknown clinic, 42501 without
-the tables'' privileges, TX008 before install().';
+Errors: P0002 for an unknown clinic, 42501 without the tables'' privileges, TX008
+before install().';

@@ -23,9 +23,9 @@ category_key: what the treatment is for recalls and reports.
 sessions: NULL for one session, else an array of 1 to 500 steps such as
 [{"label": "Preparation", "price": "200.00"}], whose prices add up to price.
 Errors: 22004, 22023, 22001, 22003 for an amount out of range, 23505 for a code
-that is taken, P0002 for an unknown clinic, TX009 when the prices of the steps do
-not add up, 42501 without
-the tables'' privileges, TX008 before install().';
+that is taken, 22P02 for a price of a step that is no number, P0002 for an unknown
+clinic, TX009 when the prices of the steps do not add up, 42501 without the
+tables'' privileges, TX008 before install().';
 
 CREATE FUNCTION txplan.catalog_items_check()
 RETURNS trigger

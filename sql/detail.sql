@@ -224,5 +224,5 @@ stands in the way), reassignable_items, several_professionals, items with their
 sessions, executions (what was done, latest first) and history (latest first);
 docs/detail.md explains each. Ids are strings, amounts decimal strings in the
 clinic''s currency, times RFC 3339 in UTC.
-Errors: 22004, P0002 for an unknown plan, 42501 without
-the tables'' privileges, TX008 before install().';
+Errors: 22004, P0002 for an unknown plan, 42501 without the tables'' privileges,
+TX008 before install().';

@@ -95,9 +95,9 @@ COMMENT ON FUNCTION txplan.verify_history(uuid) IS
 plan_id: one plan, also a deleted one; NULL checks all.
 fault: row changed (its hash is not that of the row and its predecessor), row
 missing, head differs (the plan names another end of its chain), end missing.
-Errors: P0002 for a plan without history, 42501 without
-the tables'' privileges, TX008 before install().
-Source: SHA-256 of FIPS 180-4 over the form that docs/history.md describes.';
+Errors: P0002 for a plan without history, 42501 without the tables'' privileges,
+TX008 before install(). Source: SHA-256 of FIPS 180-4 over the form that
+docs/history.md describes.';
 
 -- == record ==
 

@@ -49,10 +49,10 @@ treatment_ref: the treatment in the application''s chart, 1 to 200 characters; t
 live items of a clinic never share one. professional_id: an active professional;
 the plan''s when NULL. notes: at most 100000 characters.
 Publishes treatment_plan.treatment_added.
-Errors: 22004, 22001, 22003, 22023, 23505 for a treatment_ref that is taken, P0002,
-TX002 for a state that takes no items, an inactive catalog item or professional,
-TX010 for a reference of another clinic, 42501 without
-the tables'' privileges, TX008.';
+Errors: 22004, 22001, 22003, 22023, 23505 for a treatment_ref that is taken,
+P0002, TX002 for a state that takes no items, an inactive catalog item or
+professional, TX010 for a reference of another clinic, 42501 without the tables''
+privileges, TX008.';
 
 CREATE FUNCTION txplan.remove_item(item_id uuid, clinic_id uuid DEFAULT NULL)
 RETURNS void
@@ -64,8 +64,8 @@ COMMENT ON FUNCTION txplan.remove_item(uuid, uuid) IS
 
 Publishes treatment_plan.treatment_removed.
 Errors: 22004, P0002, TX002 for a state that lets no items go, TX004 for an item
-that is completed or cancelled or has a completed session, 42501 without
-the tables'' privileges, TX008.';
+that is completed or cancelled or has a completed session, 42501 without the
+tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.reorder_items(
 	plan_id uuid,
@@ -81,9 +81,9 @@ COMMENT ON FUNCTION txplan.reorder_items(uuid, uuid[], uuid) IS
 item_ids: every item of the plan once.
 Publishes treatment_plan.items_reordered, unless the order is as it was.
 Errors: 22004 also for a NULL among the ids, 22023 when an item is missing, named
-twice or none of the plan, P0002, TX002 for a state that lets items not be
-edited, 2202E for an array of more than one dimension, 42501 without
-the tables'' privileges, TX008.';
+twice or none of the plan, P0002, TX002 for a state that lets items not be edited,
+2202E for an array of more than one dimension, 42501 without the tables''
+privileges, TX008.';
 
 -- == record ==
 

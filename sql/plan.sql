@@ -40,9 +40,10 @@ professional_id: the plan''s doctor, an active professional of the clinic.
 title: 1 to 500 characters. workflow: dental when NULL.
 Publishes treatment_plan.created.
 Errors: 22004, 22001, 22023 for an empty title, P0002 for an unknown clinic,
-patient, professional or workflow, TX001 for a workflow without initial state, TX002 for an archived patient or an inactive
-professional, TX010 for a patient or professional of another clinic, 42501 without
-the tables'' privileges, TX008 before install().';
+patient, professional or workflow, TX001 for a workflow without initial state,
+TX002 for an archived patient or an inactive professional, TX010 for a patient or
+professional of another clinic, 42501 without the tables'' privileges, TX008
+before install().';
 
 CREATE FUNCTION txplan.lock_plan(
 	plan_id uuid,

@@ -29,8 +29,8 @@ name: 1 to 200 characters. time_zone: a name the server knows, such as
 Europe/Madrid; it decides the year of plan numbers. external_id: the clinic''s
 key in another system.
 Errors: 22004 for a missing name or time zone, 22023 for an empty name or an
-unknown time zone, 22001 for a text too long, 42501 without
-the tables'' privileges, TX008 before install().';
+unknown time zone, 22001 for a text too long, 42501 without the tables''
+privileges, TX008 before install().';
 
 CREATE FUNCTION txplan.create_professional(
 	clinic_id uuid,
@@ -47,8 +47,8 @@ COMMENT ON FUNCTION txplan.create_professional(uuid, text, text, text) IS
 name: 1 to 200 characters. color: how the clinic paints the professional,
 as #rrggbb. external_id: the key in another system, unique in the clinic.
 Errors: 22004, 22023 also for a color of another form, 22001, 23505 for an
-external_id that is taken, P0002 for an unknown clinic, 42501 without
-the tables'' privileges, TX008 before install().';
+external_id that is taken, P0002 for an unknown clinic, 42501 without the tables''
+privileges, TX008 before install().';
 
 CREATE FUNCTION txplan.create_patient(
 	clinic_id uuid,
@@ -68,8 +68,8 @@ COMMENT ON FUNCTION txplan.create_patient(uuid, text, text, date, text, text, te
 first_name, last_name: 1 to 200 characters, any script. birth_date: a finite
 date. external_id: the key in another system, unique in the clinic.
 Errors: 22004, 22023, 22001, 22008 for a date at infinity, 23505 for an
-external_id that is taken, P0002 for an unknown clinic, 42501 without
-the tables'' privileges, TX008 before install().';
+external_id that is taken, P0002 for an unknown clinic, 42501 without the tables''
+privileges, TX008 before install().';
 
 -- == record ==
 

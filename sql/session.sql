@@ -35,9 +35,9 @@ COMMENT ON FUNCTION txplan.add_session(uuid, text, numeric, uuid) IS
 
 label: 1 to 200 characters. amount: 0 to 9999999999.99, at most two decimals;
 the item''s price rises by it. Publishes treatment_plan.updated.
-Errors: 22004, 22001, 22003, 22023, P0002, TX002 for a state that lets items not be
-edited, TX004 for an item that is completed or cancelled, 42501 without
-the tables'' privileges, TX008.';
+Errors: 22004, 22001, 22003, 22023, P0002, TX002 for a state that lets items not
+be edited, TX004 for an item that is completed or cancelled, 42501 without the
+tables'' privileges, TX008.';
 
 CREATE FUNCTION txplan.complete_session(
 	session_id uuid,
@@ -53,9 +53,9 @@ COMMENT ON FUNCTION txplan.complete_session(uuid, text, uuid) IS
 note: at most 10000 characters, kept with the session. Books one earned entry.
 Publishes treatment_plan.item_session_completed and, with the item''s last session,
 treatment_completed, and what follows for the plan.
-Errors: 22004, 22001, P0002, TX002 for a state in which nothing is treated, TX004 for a
-session that is completed or cancelled, 42501 without
-the tables'' privileges, TX008.';
+Errors: 22004, 22001, P0002, TX002 for a state in which nothing is treated, TX004
+for a session that is completed or cancelled, 42501 without the tables''
+privileges, TX008.';
 
 CREATE FUNCTION txplan.cancel_session(
 	session_id uuid,
@@ -84,9 +84,9 @@ COMMENT ON FUNCTION txplan.complete_item(uuid, text, uuid) IS
 'Completes every pending session of an item, in their order, and returns the item''s status.
 
 note: at most 10000 characters, kept with each of these sessions.
-Errors: 22004, 22001, P0002, TX002 for a state in which nothing is treated, TX004 for an
-item that is completed or cancelled, 42501 without
-the tables'' privileges, TX008.';
+Errors: 22004, 22001, P0002, TX002 for a state in which nothing is treated, TX004
+for an item that is completed or cancelled, 42501 without the tables'' privileges,
+TX008.';
 
 CREATE FUNCTION txplan.record_performed(
 	item_id uuid,

@@ -19,9 +19,9 @@ COMMENT ON FUNCTION txplan.transition_plan(uuid, text, text, text, uuid) IS
 reason: one of the transition''s reasons, when it has any. note: at most 10000
 characters. Publishes the transition''s event and treatment_plan.status_changed.
 Errors: 22004, 22001, P0002, TX001 when the plan''s state has no such action, or
-only the engine takes it, TX002 when guards refuse, TX005 for a reason missing, not
-of the list or not asked for, 42883 for a guard that cannot be asked, 42501 without
-the tables'' privileges, TX008 before install().';
+only the engine takes it, TX002 when guards refuse, TX005 for a reason missing,
+not of the list or not asked for, 42883 for a guard that cannot be asked, 42501
+without the tables'' privileges, TX008 before install().';
 
 CREATE FUNCTION txplan.confirm_plan(plan_id uuid, clinic_id uuid DEFAULT NULL)
 RETURNS text
@@ -104,5 +104,4 @@ COMMENT ON FUNCTION txplan.available_actions(uuid, uuid) IS
 
 kind: transition. to_status: where the action leads. permitted: whether the
 caller may. blockers: the reasons that the guards give, empty when none does.
-Errors: 22004, P0002, 42501 without
-the tables'' privileges, TX008.';
+Errors: 22004, P0002, 42501 without the tables'' privileges, TX008.';

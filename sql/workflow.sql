@@ -230,8 +230,8 @@ COMMENT ON FUNCTION txplan.workflow_diagram(text, text) IS
 'Draws a workflow as text, for Mermaid or Graphviz.
 
 format: mermaid (a stateDiagram-v2) or dot.
-Errors: 22004, 22023 for another format, P0002 for an unknown workflow,
-TX008 before install().';
+Errors: 22004, 22023 for another format, P0002 for an unknown workflow, TX008
+before install().';
 
 -- == record ==
 

@@ -230,6 +230,23 @@ FindCatalogEntry(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 }
 
 /*
+ * PriceFault is the SQLSTATE for a price of a step that is no amount: missing, a
+ * number out of range, or no number.
+ */
+static int
+PriceFault(const char *digits)
+{
+	if (digits == NULL)
+		return ERRCODE_INVALID_PARAMETER_VALUE;
+	if (strcmp(digits, "NaN") == 0 || strcmp(digits, "Infinity") == 0 ||
+		strcmp(digits, "-Infinity") == 0 ||
+		(digits[0] != '\0' &&
+		 strspn(digits, "0123456789.eE+-") == strlen(digits)))
+		return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+	return ERRCODE_INVALID_TEXT_REPRESENTATION;
+}
+
+/*
  * ReadStepObject reads a step such as {"label": "Preparation", "price": "200"}.
  */
 static void
@@ -255,7 +272,9 @@ ReadStepObject(JsonbContainer *step, int number, Datum *label, bool *no_label,
 			pg_mbstrlen_with_len(value->val.string.val, value->val.string.len) >
 				NAME_MAX_CHARS)
 			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					(errcode(value->val.string.len == 0 ?
+								 ERRCODE_INVALID_PARAMETER_VALUE :
+								 ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 					 errmsg("the label of step %d is empty or too long",
 							number),
 					 errdetail("A label has 1 to %d characters.",
@@ -276,7 +295,7 @@ ReadStepObject(JsonbContainer *step, int number, Datum *label, bool *no_label,
 																	.numeric)));
 	if (digits == NULL || !TextToCents(digits, &cents))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				(errcode(PriceFault(digits)),
 				 errmsg("step %d has no price that is an amount of money",
 						number),
 				 errdetail("Amounts are 0 to 9999999999.99 with at most two "

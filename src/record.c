@@ -493,6 +493,7 @@ txplan_ensure_table_is_ours(PG_FUNCTION_ARGS)
 	Oid schema;
 	Oid relation;
 	Datum *names;
+	bool *nulls;
 	int n;
 	int i;
 	char kind;
@@ -507,11 +508,17 @@ txplan_ensure_table_is_ours(PG_FUNCTION_ARGS)
 	if (!OidIsValid(relation))
 		PG_RETURN_VOID();
 	kind = get_rel_relkind(relation);
-	deconstruct_array(columns, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL,
+	deconstruct_array(columns, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
 					  &n);
 	for (i = 0; i < n; i++)
 	{
-		char *column = TextDatumGetCString(names[i]);
+		char *column;
+
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("a column of \"columns\" must not be NULL"),
+							errhint("Name the columns that the table has.")));
+		column = TextDatumGetCString(names[i]);
 
 		if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) ||
 			get_attnum(relation, column) == InvalidAttrNumber)
