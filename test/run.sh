@@ -163,7 +163,9 @@ run_prove()
 	(
 		unset PGHOST PGPORT PGUSER PGDATABASE
 		cd "$source"
-		server_as env PG_REGRESS="$server_pgxs/src/test/regress/pg_regress" \
+		# initdb takes its encoding from here, wherever the tests are called.
+		server_as env LANG=C.UTF-8 LC_CTYPE=C.UTF-8 \
+			PG_REGRESS="$server_pgxs/src/test/regress/pg_regress" \
 			TESTDIR="$state" TESTDATADIR="$state/tmp_check" \
 			TESTLOGDIR="$state/tmp_check/log" TEMP_CONFIG="$state/temp_config" \
 			top_builddir="$state" \
@@ -173,7 +175,8 @@ run_prove()
 	# "Files=2, Tests=13, ..." and "Failed 1/2 test programs. 3/13 subtests
 	# failed."; a program that dies fails without a failed subtest.
 	run=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' "$log")
-	lost=$(sed -n 's/.* \([0-9]*\)\/[0-9]* subtests failed\..*/\1/p' "$log")
+	lost=$(sed -n 's/^test\/t\/.*(Wstat: .* Failed: \([0-9]*\))$/\1/p' "$log" |
+		awk '{ lost += $1 } END { print lost + 0 }')
 	programs=$(sed -n 's/^Failed \([0-9]*\)\/[0-9]* test programs\..*/\1/p' "$log")
 	if [ "$status" -eq 0 ]
 	then
