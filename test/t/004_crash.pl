@@ -116,13 +116,22 @@ foreach my $round (1 .. $rounds)
 
 	if ($round % 2 == 1)
 	{
-		my $pid = $node->safe_psql(
-			'record', q{
-			SELECT pid FROM pg_stat_activity
-			WHERE query ~ 'complete_session|create_plan|make_plan' AND pid <> pg_backend_pid()
-			ORDER BY random() LIMIT 1});
+		# Whoever was picked may be done before the signal comes: pick again.
+		my $killed = 0;
 
-		PostgreSQL::Test::Utils::system_or_bail('pg_ctl', 'kill', 'KILL', $pid);
+		foreach my $try (1 .. 100)
+		{
+			my $pid = $node->safe_psql(
+				'record', q{
+				SELECT pid FROM pg_stat_activity
+				WHERE query ~ 'complete_session|create_plan|make_plan'
+					AND pid <> pg_backend_pid()
+				ORDER BY random() LIMIT 1});
+
+			$killed = $pid ne '' && kill('KILL', $pid);
+			last if $killed;
+		}
+		die 'nobody was there to be killed' if !$killed;
 		IPC::Run::finish($_) foreach @runs;
 		$node->poll_query_until('record', 'SELECT true');
 	}
