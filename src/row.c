@@ -225,7 +225,7 @@ OpenTuple(Row *row, Relation relation, RecordTable table, HeapTuple tuple)
 /*
  * OpenSlot reads the columns of a row in a slot, which stays theirs.
  */
-void
+static void
 OpenSlot(Row *row, Relation relation, RecordTable table, TupleTableSlot *slot)
 {
 	PrepareRow(row, relation, table);

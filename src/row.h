@@ -113,8 +113,6 @@ extern void InitRow(void);
 
 extern void OpenTuple(Row *row, Relation relation, RecordTable table,
 					  HeapTuple tuple);
-extern void OpenSlot(Row *row, Relation relation, RecordTable table,
-					 TupleTableSlot *slot);
 extern HeapTuple FinishRow(Row *row);
 
 extern bool RowIsNull(const Row *row, int column);

@@ -172,8 +172,8 @@ run_prove()
 			prove -I "$server_pgxs/src/test/perl" -I test/t "${files[@]}"
 	) 2>&1 < /dev/null | tee "$log" || status=$?
 
-	# "Files=2, Tests=13, ..." and "Failed 1/2 test programs. 3/13 subtests
-	# failed."; a program that dies fails without a failed subtest.
+	# "Files=2, Tests=13, ..." and, for each program that failed, "(Wstat: ...
+	# Failed: 3)"; a program that dies fails without a failed subtest.
 	run=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' "$log")
 	lost=$(sed -n 's/^test\/t\/.*(Wstat: .* Failed: \([0-9]*\))$/\1/p' "$log" |
 		awk '{ lost += $1 } END { print lost + 0 }')
