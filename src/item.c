@@ -380,11 +380,15 @@ FillProfessional(Row *row, TreatmentPlan *plan)
 }
 
 /*
- * FillPosition puts a new item behind the others.
+ * FillPosition puts a new item behind the others.  A plan that counts no items
+ * is not searched for them, unless its row is being changed as well: then its
+ * counters may be behind.
  */
 static void
 FillPosition(Row *row, TreatmentPlan *plan)
 {
+	if (plan->next_position == 0 && plan->items_total == 0 && !plan->distrusted)
+		plan->next_position = 1;
 	if (plan->next_position == 0)
 	{
 		Datum arguments[2];

@@ -268,6 +268,10 @@ def main():
     report.contest('complete_without_flush',
                    'The same, and nobody waits for the disk (synchronous_commit = off)',
                    'sessions/s', None)
+    report.contest('complete_at_a_distance',
+                   'The same, with %s us of way for each statement and back'
+                   % settings['round_trip'],
+                   'sessions/s', {'application': TARGETS['application']})
     report.contest('day', 'A day: the lives of plans, 12 or 13 calls and 2 reads each',
                    'plans/s', None)
     report.bulk()

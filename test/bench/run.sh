@@ -12,7 +12,9 @@
 #	PLANS         plans of 10 sessions to complete (30000); the script says when
 #	              they were too few
 #	REPEATS       repetitions of INSERTs of 1,000 items (15)
-#	WORK          which work: "check complete flush day bulk size limits"
+#	ROUND_TRIP    microseconds between the application and its server, where it is
+#	              on another machine (500)
+#	WORK          which work: "check complete flush distance day bulk size limits"
 #	FSYNC         on, or off to see the processor's part alone (on)
 #	KEEP          1: the cluster's directory stays
 #
@@ -27,7 +29,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 : "${SECONDS_EACH:=3}" "${ROUNDS:=5}" "${CLIENTS:=1 4 16}" "${PLANS:=30000}"
 : "${REPEATS:=15}" "${FSYNC:=on}" "${KEEP:=}"
-: "${WORK:=check complete flush day bulk size limits}"
+: "${ROUND_TRIP:=500}"
+: "${WORK:=check complete flush distance day bulk size limits}"
 export SERVER_FSYNC=$FSYNC
 most_clients=0
 for clients in $CLIENTS
@@ -124,6 +127,12 @@ script_of()
 			*)
 				sed "s/\btxplan\./$schema./g" "$here/$work/txplan.sql" ;;
 		esac | sed "s/next_txplan/next_$schema/" > "$script"
+	fi
+	if [ -n "${round_trip:-}" ]
+	then
+		awk -v round_trip="$round_trip" -f "$here/distance.awk" "$script" \
+			> "$server_dir/distant.$work.$schema.sql"
+		script=$server_dir/distant.$work.$schema.sql
 	fi
 	echo "$script"
 }
@@ -256,6 +265,14 @@ work_flush()
 	bench_options='-c synchronous_commit=off' \
 		take_turns complete complete_without_flush 1 \
 		txplan bare rules_in_plpgsql application
+}
+
+# work_distance - the same, and every statement has a way to go.
+work_distance()
+{
+	round_trip=$ROUND_TRIP \
+		take_turns complete complete_at_a_distance "$CLIENTS" \
+		txplan rules_in_plpgsql application
 }
 
 # work_day - the life of a plan: made, filled, confirmed, accepted, treated,
@@ -433,7 +450,8 @@ done
 python3 "$here/report.py" "$server_dir" --json "$json" \
 	--setting "seconds_each=$SECONDS_EACH" --setting "rounds=$ROUNDS" \
 	--setting "plans=$PLANS" --setting "repeats=$REPEATS" \
-	--setting "fsync=$FSYNC" --setting "processors=$processors" \
+	--setting "fsync=$FSYNC" \
+	--setting "round_trip=$ROUND_TRIP" --setting "processors=$processors" \
 	--setting "server=$(sql -c 'SHOW server_version')" \
 	--setting "load_before=$load" \
 	--setting "processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2> /dev/null | head -n 1)" \
