@@ -72,7 +72,13 @@ BEGIN
 		('plans', '{id,clinic_id,number,workflow,status,version,history_head}'),
 		('items', '{id,clinic_id,plan_id,position,status,live,price}'),
 		('sessions', '{id,clinic_id,plan_id,item_id,sequence,status,amount}'),
-		('earned_entries', '{id,clinic_id,session_id,amount,earned_at}')
+		('earned_entries', '{id,clinic_id,session_id,amount,earned_at}'),
+		('event_origins', '{id,first_event_id,system_identifier}'),
+		('consumers', '{id,name,types,origin,system_identifier}'),
+		('consumer_slots', '{consumer,slot,turn,done,seen,last_id}'),
+		('consumer_batches', '{batch_id,consumer,slots,event_ids}'),
+		('consumer_retries', '{consumer,event_id,retry_count,due_at}'),
+		('consumer_dead', '{consumer,event_id,retry_count,died_at}')
 	) AS t (name, columns);
 
 	-- @record sections@
@@ -81,7 +87,9 @@ BEGIN
 		'professionals', 'patients', 'catalog_items', 'catalog_sessions',
 		'workflows', 'workflow_states', 'workflow_transitions', 'events',
 		'events_default', 'history', 'number_counters', 'plans', 'items',
-		'sessions', 'earned_entries']
+		'sessions', 'earned_entries', 'event_origins', 'consumers',
+		'consumer_slots', 'consumer_batches', 'consumer_retries',
+		'consumer_dead']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '

@@ -19,6 +19,7 @@
 #include "actor.h"
 #include "error.h"
 #include "notify.h"
+#include "origin.h"
 #include "spi.h"
 
 /* The number of an event that is published after its plan's row is written */
@@ -132,6 +133,16 @@ InitEvent(void)
 }
 
 /*
+ * NextNumber takes the next number of all.
+ */
+static int64
+NextNumber(void)
+{
+	EnsureOrigin();
+	return nextval_internal(EventSequence(), false);
+}
+
+/*
  * ReserveEvent takes the number of an event in a rehearsal.  Its plan's row will
  * have the version before the event is published; whoever writes the plan
  * meanwhile gets later versions, and so must get later numbers.
@@ -159,7 +170,7 @@ ReserveEvent(const Settlement *settlement, const TreatmentPlan *plan)
 	event->plan = plan->key;
 	event->version = plan->version;
 	event->at = settlement->at;
-	event->id = nextval_internal(EventSequence(), false);
+	event->id = NextNumber();
 	event->subtransaction = GetCurrentSubTransactionId();
 	MemoryContextSwitchTo(old);
 }
@@ -204,7 +215,7 @@ NextEventId(const TreatmentPlan *plan)
 	ReservedEvent *event = FindReserved(&plan->key, plan->version);
 
 	if (event == NULL)
-		return nextval_internal(EventSequence(), false);
+		return NextNumber();
 	event->version = 0;
 	while (reserved->first < reserved->count &&
 		   reserved->events[reserved->first].version == 0)
@@ -578,6 +589,21 @@ FlushSettlement(Settlement *settlement)
 }
 
 /*
+ * IsEngineWriting tells whether the statement that writes a table is the
+ * engine's.  A partition is one of events.
+ */
+static bool
+IsEngineWriting(Relation relation)
+{
+	int table;
+
+	for (table = 0; table < TABLE_COUNT; table++)
+		if (RecordRelation(table) == RelationGetRelid(relation))
+			return WrittenByEngine(table);
+	return relation->rd_rel->relispartition && WrittenByEngine(TABLE_EVENTS);
+}
+
+/*
  * txplan_engine_only keeps everyone but the engine from a table.
  */
 Datum
@@ -585,9 +611,7 @@ txplan_engine_only(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = OurTrigger(fcinfo, "engine_only");
 
-	if (!WrittenByEngine(TABLE_EVENTS) && !WrittenByEngine(TABLE_HISTORY) &&
-		!WrittenByEngine(TABLE_EARNED_ENTRIES) &&
-		!WrittenByEngine(TABLE_NUMBER_COUNTERS))
+	if (!IsEngineWriting(trigger->tg_relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_ENGINE_OWNED),
 				 errmsg("table \"%s\" is written by the engine alone",

@@ -29,12 +29,25 @@
 
 #define RECORD_SCHEMA "txplan"
 
-static const char *const table_names[TABLE_COUNT] = {
-	"clinics",			"professionals", "patients", "catalog_items",
-	"catalog_sessions", "workflows",	 "events",	 "history",
-	"number_counters",	"plans",		 "items",	 "sessions",
-	"earned_entries"
-};
+static const char *const table_names[TABLE_COUNT] = { "clinics",
+													  "professionals",
+													  "patients",
+													  "catalog_items",
+													  "catalog_sessions",
+													  "workflows",
+													  "events",
+													  "history",
+													  "number_counters",
+													  "plans",
+													  "items",
+													  "sessions",
+													  "earned_entries",
+													  "event_origins",
+													  "consumers",
+													  "consumer_slots",
+													  "consumer_batches",
+													  "consumer_retries",
+													  "consumer_dead" };
 
 /*
  * The triggers that hold the rules.  DROP EXTENSION ... CASCADE takes them and
@@ -63,6 +76,12 @@ static const RuleTrigger rule_triggers[] = {
 	{ TABLE_HISTORY, "history_engine_only" },
 	{ TABLE_EARNED_ENTRIES, "earned_entries_engine_only" },
 	{ TABLE_NUMBER_COUNTERS, "number_counters_engine_only" },
+	{ TABLE_EVENT_ORIGINS, "event_origins_engine_only" },
+	{ TABLE_CONSUMERS, "consumers_engine_only" },
+	{ TABLE_CONSUMER_SLOTS, "consumer_slots_engine_only" },
+	{ TABLE_CONSUMER_BATCHES, "consumer_batches_engine_only" },
+	{ TABLE_CONSUMER_RETRIES, "consumer_retries_engine_only" },
+	{ TABLE_CONSUMER_DEAD, "consumer_dead_engine_only" },
 };
 
 typedef struct RecordState

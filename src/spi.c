@@ -385,21 +385,20 @@ ArrayOf(Datum *elements, bool *nulls, int n, Oid type)
 }
 
 /*
- * ReturnQueryRows makes the rows of a query the result of the function at hand.
- * The query runs as the caller.
+ * AddQueryRows adds the rows of a query to the result of the function at hand,
+ * which InitMaterializedSRF has begun, and returns how many they are.
  */
-void
-ReturnQueryRows(FunctionCallInfo fcinfo, SavedQuery *query, Datum *values,
-				const char *nulls)
+uint64
+AddQueryRows(FunctionCallInfo fcinfo, SavedQuery *query, QueryUser user,
+			 Datum *values, const char *nulls)
 {
-	ReturnSetInfo *result;
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint64 rows;
 	uint64 row;
 
-	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ConnectSpi();
-	(void) RunQuery(query, AS_CALLER, values, nulls);
-	for (row = 0; row < SPI_processed; row++)
+	rows = RunQuery(query, user, values, nulls);
+	for (row = 0; row < rows; row++)
 	{
 		Datum columns[MaxTupleAttributeNumber];
 		bool isnull[MaxTupleAttributeNumber];
@@ -409,4 +408,17 @@ ReturnQueryRows(FunctionCallInfo fcinfo, SavedQuery *query, Datum *values,
 							 isnull);
 	}
 	FinishSpi();
+	return rows;
+}
+
+/*
+ * ReturnQueryRows makes the rows of a query the result of the function at hand.
+ * The query runs as the caller.
+ */
+void
+ReturnQueryRows(FunctionCallInfo fcinfo, SavedQuery *query, Datum *values,
+				const char *nulls)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	(void) AddQueryRows(fcinfo, query, AS_CALLER, values, nulls);
 }

@@ -43,6 +43,10 @@ typedef struct SavedQuery
 								   lengthof(((const Oid[]){ __VA_ARGS__ })), \
 							   .argtypes = { __VA_ARGS__ } }
 
+/* The same for a query that takes no values */
+#define SAVED_QUERY_OF_NOTHING(name, text) \
+	static SavedQuery name = { .sql = text }
+
 typedef enum QueryUser
 {
 	AS_CALLER,	  /* with the caller's rights and policies */
@@ -71,6 +75,8 @@ extern void FetchRow(uint64 row, Datum *values, bool *nulls);
 extern Datum ArrayOf(Datum *elements, bool *nulls, int n, Oid type);
 extern void ConnectSpi(void);
 extern void FinishSpi(void);
+extern uint64 AddQueryRows(FunctionCallInfo fcinfo, SavedQuery *query,
+						   QueryUser user, Datum *values, const char *nulls);
 extern void ReturnQueryRows(FunctionCallInfo fcinfo, SavedQuery *query,
 							Datum *values, const char *nulls);
 

@@ -6,9 +6,11 @@
 
 #include "actor.h"
 #include "catalog.h"
+#include "claim.h"
 #include "event.h"
 #include "notify.h"
 #include "number.h"
+#include "origin.h"
 #include "planlock.h"
 #include "record.h"
 #include "row.h"
@@ -31,6 +33,8 @@ _PG_init(void)
 	InitWorkflow();
 	InitCatalog();
 	InitEvent();
+	InitOrigin();
+	InitClaim();
 	InitPlanLock();
 	InitNumber();
 	MarkGUCPrefixReserved("txplan");

@@ -453,7 +453,10 @@ $node->safe_psql(
 		CREATE ROLE new_owner LOGIN;
 		GRANT CREATE, USAGE ON SCHEMA txplan TO new_owner;
 		FOR the_table IN SELECT c.oid FROM pg_class AS c
-			WHERE c.relnamespace = 'txplan'::regnamespace AND c.relkind IN ('r', 'p', 'S')
+			WHERE c.relnamespace = 'txplan'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+				AND NOT EXISTS (SELECT FROM pg_depend AS d
+					WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+						AND d.deptype = 'i' AND c.relkind = 'S')
 		LOOP
 			EXECUTE format('ALTER TABLE %s OWNER TO new_owner', the_table);
 		END LOOP;

@@ -176,10 +176,11 @@ sub fill_record
 }
 
 # rows_of - the rows of every table of the record as COPY prints them, in the
-# order of their text, by the table's name; and where the sequence stands.
+# order of their text, by the table's name; and where the sequence stands.  The
+# transactions of events are left out for without_xid => 1.
 sub rows_of
 {
-	my ($node, $database) = @_;
+	my ($node, $database, %params) = @_;
 	my @tables = split /\n/, $node->safe_psql(
 		$database, q{
 		SELECT c.relname FROM pg_class AS c
@@ -189,7 +190,9 @@ sub rows_of
 
 	my $sql = join '', map {
 		"\\echo ==== $_\n"
-		  . "COPY (SELECT t.* FROM txplan.$_ AS t "
+		  . "COPY (SELECT "
+		  . ($params{without_xid} && /^events/ ? "to_jsonb(t) - 'xid'" : 't.*')
+		  . " FROM txplan.$_ AS t "
 		  . "ORDER BY t::text COLLATE \"C\") TO STDOUT;\n"
 	} @tables;
 	my $table;
