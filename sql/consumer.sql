@@ -221,6 +221,9 @@ COMMENT ON COLUMN txplan.event_origins.id IS 'The row';
 COMMENT ON COLUMN txplan.event_origins.first_event_id IS 'Events from this number on have transaction numbers of the cluster';
 COMMENT ON COLUMN txplan.event_origins.system_identifier IS 'The cluster, as pg_control_system() names it';
 COMMENT ON COLUMN txplan.event_origins.since IS 'When its first event was written; rows may stand twice';
+CREATE INDEX IF NOT EXISTS event_origins_by_event
+	ON txplan.event_origins (first_event_id, since);
+COMMENT ON INDEX txplan.event_origins_by_event IS 'The origin of an event, and the last one';
 COMMENT ON CONSTRAINT event_origins_pkey ON txplan.event_origins IS 'A row is there once';
 
 CREATE TABLE IF NOT EXISTS txplan.consumers (

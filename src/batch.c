@@ -114,8 +114,9 @@ SAVED_QUERY(read_retries,
 			"ORDER BY r.event_id",
 			INT4OID);
 
-SAVED_QUERY_OF_NOTHING(last_number,
-					   "SELECT q.last_value FROM txplan.events_id_seq AS q");
+/* Not the sequence: on a subscriber that stands still. */
+SAVED_QUERY_OF_NOTHING(last_number, "SELECT coalesce(pg_catalog.max(e.id), 0) "
+									"FROM txplan.events AS e");
 
 #define OF_CONSUMER                             \
 	"e.id OPERATOR(pg_catalog.>=) $3 "          \

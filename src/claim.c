@@ -24,6 +24,7 @@
  */
 #define LOCK_SLOT 7801
 #define LOCK_SEAT 7802
+#define LOCK_CONSUMER 7803
 
 /* So many sessions of a consumer are counted; more share as if they were so many */
 #define SEAT_COUNT 32
@@ -125,6 +126,19 @@ static bool
 HoldsSlot(int consumer, int slot)
 {
 	return HoldsLock(LOCK_SLOT, consumer, slot);
+}
+
+/*
+ * LockConsumer keeps a consumer from being dropped until the transaction ends, or
+ * for the one who drops it, from being read.
+ */
+void
+LockConsumer(int consumer, bool to_drop)
+{
+	LOCKTAG tag;
+
+	SlotTag(&tag, LOCK_CONSUMER, consumer, 0);
+	(void) LockAcquire(&tag, to_drop ? ExclusiveLock : ShareLock, false, false);
 }
 
 /*

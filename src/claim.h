@@ -14,6 +14,7 @@ extern void InitClaim(void);
 extern bool ClaimSlot(int consumer, int slot);
 extern void ReleaseSlot(int consumer, int slot);
 extern void ReleaseSlotAtEnd(int consumer, int slot);
+extern void LockConsumer(int consumer, bool to_drop);
 extern int CountWorkers(int consumer);
 
 extern void KeepBatch(int consumer, int64 batch_id, const int16 *slots,

@@ -24,14 +24,11 @@
 
 #define MAX_RETRIES 1000
 
-#define CONSUMER_COLUMNS                                                   \
-	"SELECT c.id, c.types, c.clinic_id, c.plan_id, c.origin, "             \
-	"c.system_identifier, c.max_retries FROM txplan.consumers AS c WHERE " \
-	"c.name" EQ "$1"
-
-SAVED_QUERY(lock_consumer, CONSUMER_COLUMNS " FOR KEY SHARE", TEXTOID);
-
-SAVED_QUERY(find_consumer, CONSUMER_COLUMNS, TEXTOID);
+SAVED_QUERY(find_consumer,
+			"SELECT c.id, c.types, c.clinic_id, c.plan_id, c.origin, "
+			"c.system_identifier, c.max_retries FROM txplan.consumers AS c "
+			"WHERE c.name" EQ "$1",
+			TEXTOID);
 
 SAVED_QUERY(insert_consumer,
 			"INSERT INTO txplan.consumers (name, types, clinic_id, plan_id, "
@@ -158,12 +155,6 @@ SAVED_QUERY(drop_slots,
 SAVED_QUERY(drop_consumer, "DELETE FROM txplan.consumers WHERE id" EQ "$1",
 			INT4OID);
 
-/* Nobody else gets at the consumer before its rows are gone. */
-SAVED_QUERY(lock_to_drop,
-			"SELECT c.id FROM txplan.consumers AS c WHERE c.name" EQ "$1 "
-			"FOR UPDATE",
-			TEXTOID);
-
 PG_FUNCTION_INFO_V1(txplan_create_consumer);
 PG_FUNCTION_INFO_V1(txplan_drop_consumer);
 PG_FUNCTION_INFO_V1(txplan_finish_events);
@@ -206,22 +197,6 @@ RaiseNoConsumer(const char *name)
 }
 
 /*
- * ConsumerFrom fills a consumer from a row of it.
- */
-static void
-ConsumerFrom(const char *name, Datum *values, bool *nulls, Consumer *consumer)
-{
-	consumer->name = pstrdup(name);
-	consumer->id = DatumGetInt32(values[0]);
-	consumer->types = nulls[1] ? (Datum) 0 : values[1];
-	consumer->clinic_id = nulls[2] ? (Datum) 0 : values[2];
-	consumer->plan_id = nulls[3] ? (Datum) 0 : values[3];
-	consumer->origin = DatumGetInt64(values[4]);
-	consumer->system_identifier = DatumGetInt64(values[5]);
-	consumer->max_retries = DatumGetInt32(values[6]);
-}
-
-/*
  * FindConsumer reads a consumer as it is now; false when it is not there.
  */
 bool
@@ -233,8 +208,35 @@ FindConsumer(const char *name, Consumer *consumer)
 
 	if (!QueryRow(&find_consumer, AS_OWNER_NOW, &argument, NULL, values, nulls))
 		return false;
-	ConsumerFrom(name, values, nulls, consumer);
+	consumer->name = pstrdup(name);
+	consumer->id = DatumGetInt32(values[0]);
+	consumer->types = nulls[1] ? (Datum) 0 : values[1];
+	consumer->clinic_id = nulls[2] ? (Datum) 0 : values[2];
+	consumer->plan_id = nulls[3] ? (Datum) 0 : values[3];
+	consumer->origin = DatumGetInt64(values[4]);
+	consumer->system_identifier = DatumGetInt64(values[5]);
+	consumer->max_retries = DatumGetInt32(values[6]);
 	return true;
+}
+
+/*
+ * FindAndLock reads a consumer and locks it: it may have been dropped, and made
+ * anew, while the lock was waited for.  P0002 when there is none of the name.
+ */
+static void
+FindAndLock(const char *name, bool to_drop, Consumer *consumer)
+{
+	int locked;
+
+	consumer->id = 0;
+	do
+	{
+		locked = consumer->id;
+		if (!FindConsumer(name, consumer))
+			RaiseNoConsumer(name);
+		if (consumer->id != locked)
+			LockConsumer(consumer->id, to_drop);
+	} while (consumer->id != locked);
 }
 
 /*
@@ -245,20 +247,11 @@ FindConsumer(const char *name, Consumer *consumer)
 void
 ReadConsumer(FunctionCallInfo fcinfo, AclMode mode, Consumer *consumer)
 {
-	Datum argument;
-	Datum values[7];
-	bool nulls[7];
-	char *name;
-
 	RequireArgument(fcinfo, 0, "consumer");
 	RequireRecord();
 	RequirePrivilege(TABLE_CONSUMERS, mode);
 	RequirePrimary();
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	argument = PG_GETARG_DATUM(0);
-	if (!QueryRow(&lock_consumer, AS_OWNER, &argument, NULL, values, nulls))
-		RaiseNoConsumer(name);
-	ConsumerFrom(name, values, nulls, consumer);
+	FindAndLock(text_to_cstring(PG_GETARG_TEXT_PP(0)), false, consumer);
 }
 
 /*
@@ -395,6 +388,10 @@ txplan_create_consumer(PG_FUNCTION_ARGS)
 	else
 	{
 		FirstOrigin(&origin);
+
+		/* What is older than all we know of was written by another cluster. */
+		if (origin.first_event_id > 1)
+			origin.first_event_id = 0;
 		sight = SightOf(FirstNormalTransactionId, FirstNormalTransactionId);
 	}
 	arguments[0] = Int32GetDatum(InsertConsumer(fcinfo, max_retries, &origin));
@@ -412,17 +409,15 @@ txplan_create_consumer(PG_FUNCTION_ARGS)
 Datum
 txplan_drop_consumer(PG_FUNCTION_ARGS)
 {
-	Datum argument;
+	Consumer consumer;
 	Datum id;
-	bool isnull;
 
 	RequireArgument(fcinfo, 0, "name");
 	RequireRecord();
 	RequirePrivilege(TABLE_CONSUMERS, ACL_DELETE);
 	RequirePrimary();
-	argument = PG_GETARG_DATUM(0);
-	if (!QueryRow(&lock_to_drop, AS_OWNER, &argument, NULL, &id, &isnull))
-		RaiseNoConsumer(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	FindAndLock(text_to_cstring(PG_GETARG_TEXT_PP(0)), true, &consumer);
+	id = Int32GetDatum(consumer.id);
 	(void) EngineWrite(&drop_dead, TABLE_CONSUMER_DEAD, &id, NULL);
 	(void) EngineWrite(&drop_retries, TABLE_CONSUMER_RETRIES, &id, NULL);
 	(void) EngineWrite(&drop_batches, TABLE_CONSUMER_BATCHES, &id, NULL);

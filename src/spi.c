@@ -89,14 +89,15 @@ LeaveOwner(const OwnerScope *scope)
 /*
  * ChoosePlan makes the planner choose now, with the ways discouraged that read
  * whole tables: a plan made while a table was small would otherwise go on
- * reading all of it when it is large.  All queries look rows up by their keys.
+ * reading all of it when it is large.  All queries look rows up by their keys,
+ * so none is worth compiling, whatever it is thought to cost.
  */
 static void
 ChoosePlan(SPIPlanPtr plan)
 {
 	static const char *const discouraged[] = { "enable_seqscan",
 											   "enable_hashjoin",
-											   "enable_mergejoin" };
+											   "enable_mergejoin", "jit" };
 	CachedPlan *generic;
 	int nest = NewGUCNestLevel();
 	int i;
