@@ -327,6 +327,9 @@ PERFORM txplan.ensure_constraint('workflow_transitions', 'workflow_transitions_l
 PERFORM txplan.ensure_constraint('workflow_transitions', 'workflow_transitions_event_named',
 	'CHECK (pg_catalog.char_length(event) <= 100 AND event ~ ''^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$'')',
 	'An event is named like treatment_plan.confirmed');
+PERFORM txplan.ensure_constraint('workflow_transitions', 'workflow_transitions_event_not_the_engines',
+	'CHECK (event !~ ''^budget[.]'' AND event <> ALL (ARRAY[''treatment_plan.created'', ''treatment_plan.updated'', ''treatment_plan.status_changed'', ''treatment_plan.deleted'', ''treatment_plan.treatment_added'', ''treatment_plan.treatment_removed'', ''treatment_plan.treatment_completed'', ''treatment_plan.treatment_cancelled'', ''treatment_plan.items_reordered'', ''treatment_plan.item_reassigned'', ''treatment_plan.professional_changed'', ''treatment_plan.item_session_completed'', ''treatment_plan.item_session_cancelled'', ''treatment_plan.budget_sync_requested'', ''treatment_plan.contact_logged'']))',
+	'No transition publishes an event that tells of something else, or is reserved');
 
 -- The dental workflow is shipped once; what a DBA makes of it afterwards stays.
 IF NOT EXISTS (SELECT FROM txplan.workflows AS w WHERE w.name = 'dental') THEN

@@ -66,6 +66,7 @@ FROM (VALUES
 	('txplan.plan_detail(txplan.new_id())'),
 	('txplan.workflow_diagram(''dental'')'),
 	('txplan.check_workflow(''dental'')'),
+	('txplan.event_types()'),
 	('txplan.verify_history()'),
 	('txplan.audit()'),
 	('txplan.plan_has_item(txplan.new_id(), txplan.new_id())'),

@@ -166,7 +166,8 @@ SELECT pg_temp.brief('INSERT INTO txplan.workflow_states (workflow, state, kind,
 SELECT pg_temp.brief('INSERT INTO txplan.workflow_transitions (workflow, action, from_state, to_state, guards, reasons, event) VALUES (''surgical'', %L, %L, %L, %L, %L, %L)', a, f, t, g, r, e)
 FROM (VALUES ('a', 'DRAFT', 'DRAFT', '{}', '{}', NULL), ('a', 'DRAFT', 'NOWHERE', '{}', '{}', NULL), ('a', 'NOWHERE', 'DRAFT', '{}', '{}', NULL),
 	('', 'DRAFT', 'APPROVED', '{}', '{}', NULL), ('a', 'DRAFT', 'APPROVED', '{NULL}', '{}', NULL), ('a', 'DRAFT', 'APPROVED', '{}', '{""}', NULL),
-	('a', 'DRAFT', 'APPROVED', '{}', '{}', 'Confirmed'), ('submit', 'DRAFT', 'APPROVED', '{}', '{}', NULL)) AS v (a, f, t, g, r, e);
+	('a', 'DRAFT', 'APPROVED', '{}', '{}', 'Confirmed'), ('a', 'DRAFT', 'APPROVED', '{}', '{}', 'treatment_plan.deleted'),
+	('a', 'DRAFT', 'APPROVED', '{}', '{}', 'budget.sent'), ('submit', 'DRAFT', 'APPROVED', '{}', '{}', NULL)) AS v (a, f, t, g, r, e);
 
 -- A definition changed in a transaction counts for its own statements at once, and
 -- a rollback takes it back.

@@ -94,6 +94,8 @@ my %calls = (
 	workflow_faults => q{SELECT txplan.workflow_faults('dental')},
 	workflow_diagram => q{SELECT txplan.workflow_diagram('dental')},
 	workflow_picture => q{SELECT txplan.workflow_picture('dental', 'dot')},
+	event_types => q{SELECT txplan.event_types()},
+	event_type_rows => q{SELECT txplan.event_type_rows()},
 	verify_history => q{SELECT txplan.verify_history('<active>')},
 	history_faults => q{SELECT txplan.history_faults('<active>')},
 

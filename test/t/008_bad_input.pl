@@ -437,6 +437,8 @@ my %functions = (
 	version => [],
 	install => [],
 	error_codes => [],
+	event_types => [],
+	event_type_rows => [],
 
 	# Parts of the others: anybody can call them, so they bear anything.
 	plan_has_item => [

@@ -97,6 +97,7 @@ my $work = q{
 		PERFORM txplan.check_workflow('dental');
 		PERFORM txplan.workflow_diagram('dental');
 		PERFORM txplan.workflow_diagram('dental', 'dot');
+		PERFORM txplan.event_types();
 		PERFORM txplan.verify_history();
 		PERFORM txplan.verify_history(the_plan);
 		PERFORM txplan.audit();
@@ -191,7 +192,7 @@ foreach my $role (qw(reader mallory stranger))
 	denied($role, "$role: $_", "SELECT txplan.$_")
 	  foreach (
 		"plan_detail('$plan')", "available_actions('$plan')",
-		'verify_history()', 'audit()');
+		'verify_history()', 'audit()', 'event_types()');
 }
 is_same_record(rows_of($node, 'record'), $before, 'none of that left a trace',
 	but => ['events_id_seq']);

@@ -1,0 +1,194 @@
+-- eventtype.sql: what events say, as rows: each type with a JSON Schema.
+-- after: event, workflow
+
+-- == extension ==
+
+CREATE FUNCTION txplan.event_type_rows()
+RETURNS TABLE (type text, summary text, schema jsonb)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- A payload is made of groups of keys: "event", which all events have, and
+	-- those of its type.
+	WITH types (type, summary, groups) AS (
+		VALUES
+			('treatment_plan.created', 'A plan was made', '{plan}'::text[]),
+			('treatment_plan.updated', 'Something changed that has no event of its own', '{change}'),
+			('treatment_plan.confirmed', 'The plan was confirmed', '{confirmation}'),
+			('treatment_plan.accepted', 'The plan was accepted', '{}'),
+			('treatment_plan.completed', 'The plan was completed', '{}'),
+			('treatment_plan.closed', 'The plan was closed', '{closure}'),
+			('treatment_plan.reactivated', 'A closed plan was taken up again', '{reactivation}'),
+			('treatment_plan.status_changed', 'The plan came to another state', '{transition}'),
+			('treatment_plan.deleted', 'A plan was deleted, with its items and sessions', '{}'),
+			('treatment_plan.treatment_added', 'An item was added', '{item,item alone}'),
+			('treatment_plan.treatment_removed', 'An item was removed, with its sessions', '{item,item alone}'),
+			('treatment_plan.treatment_completed', 'The last session of an item ended, and at least one was completed', '{ended item,completed item}'),
+			('treatment_plan.treatment_cancelled', 'The last session of an item was cancelled, and none was completed', '{ended item}'),
+			('treatment_plan.items_reordered', 'The order of the items changed', '{order}'),
+			('treatment_plan.item_reassigned', 'An item got another doctor', '{new doctor,reassigned item}'),
+			('treatment_plan.professional_changed', 'The plan got another doctor', '{new doctor,reassigned plan}'),
+			('treatment_plan.item_session_completed', 'A session was completed', '{ended session,completed session}'),
+			('treatment_plan.item_session_cancelled', 'A session was cancelled', '{ended session,cancelled session}')
+		UNION ALL
+		-- Transitions may name events of their own.  Among the plan's these say
+		-- only what all events say.
+		SELECT t.event,
+			'A transition was taken: ' || string_agg(DISTINCT
+				format('%s of workflow %s', t.action, t.workflow), ', '),
+			CASE WHEN starts_with(t.event, 'treatment_plan.') THEN '{}'::text[]
+				ELSE '{transition,reason}' END
+		FROM txplan.workflow_transitions AS t
+		WHERE t.event <> ALL (ARRAY['treatment_plan.confirmed',
+			'treatment_plan.accepted', 'treatment_plan.completed',
+			'treatment_plan.closed', 'treatment_plan.reactivated'])
+		GROUP BY t.event
+	),
+	-- The keys of a group, each with the kind of its value.  A kind can be
+	-- followed by "or null", and by "or missing" when the key need not be there.
+	keys (in_group, key, kind, what) AS (
+		VALUES
+			('event', 'event_id', 'digits', 'id of the event in table events'),
+			('event', 'plan_id', 'id', 'the plan'),
+			('event', 'plan_number', 'text', 'its number for people'),
+			('event', 'clinic_id', 'id', 'its clinic'),
+			('event', 'patient_id', 'id', 'its patient'),
+			('event', 'actor', 'text', 'who did it: txplan.actor, else the session''s user'),
+			('event', 'occurred_at', 'time', 'when, by the clock, while the plan was locked'),
+			('plan', 'workflow', 'text', 'the workflow that it follows'),
+			('plan', 'status', 'text', 'the state in which it begins'),
+			('plan', 'title', 'text or null', 'its title'),
+			('plan', 'professional_id', 'id or null', 'its doctor'),
+			('change', 'changed', 'changes', 'what changed'),
+			('change', 'item_id', 'id or missing', 'the item; missing when the plan itself changed'),
+			('change', 'session_id', 'id or missing', 'the session; missing when no session changed'),
+			('confirmation', 'items', 'list of items', 'the items that are not cancelled, in their order'),
+			('confirmation', 'total', 'amount', 'sum of their prices'),
+			('closure', 'closure_reason', 'text or null', 'the reason given'),
+			('closure', 'closure_note', 'text or null', 'the note given'),
+			('closure', 'previous_status', 'text', 'the state that it left'),
+			('reactivation', 'previous_closure_reason', 'text or null', 'the reason for which it had been closed'),
+			('transition', 'action', 'text', 'the action that was done'),
+			('transition', 'old_status', 'text', 'the state that it left'),
+			('transition', 'new_status', 'text', 'the state that it came to'),
+			('reason', 'reason', 'text or null', 'the reason given'),
+			('reason', 'note', 'text or null', 'the note given'),
+			('item', 'item_id', 'id', 'the item'),
+			('item', 'catalog_item_id', 'id or null', 'the catalog item that it was made from'),
+			('item', 'treatment_ref', 'text or null', 'the treatment in the application''s chart'),
+			('item', 'tooth', 'tooth or null', 'the tooth, by ISO 3950'),
+			('item', 'surfaces', 'text or null', 'surfaces of the tooth'),
+			('item', 'unit_price', 'amount', 'its price'),
+			('item', 'professional_id', 'id or null', 'its doctor'),
+			('item alone', 'budget_id', 'null', 'always null in this version'),
+			('item in a list', 'description', 'text', 'what is done'),
+			('ended item', 'item_id', 'id', 'the item'),
+			('ended item', 'treatment_ref', 'text or null', 'the treatment in the application''s chart'),
+			('ended item', 'description', 'text', 'what is done'),
+			('ended item', 'treatment_category_key', 'text or null', 'kind of treatment'),
+			('ended item', 'professional_id', 'id or null', 'the doctor who is responsible'),
+			('completed item', 'completed_by', 'text', 'who completed it; as actor'),
+			('completed item', 'completed_via', 'way', 'session: its last session ended; item: by complete_item(); performed: by record_performed()'),
+			('order', 'item_ids', 'ids', 'all items of the plan in their order'),
+			('new doctor', 'old_professional_id', 'id or null', 'the doctor before'),
+			('new doctor', 'new_professional_id', 'id or null', 'the doctor after'),
+			('reassigned item', 'item_id', 'id', 'the item'),
+			('reassigned plan', 'items_reassigned', 'number', 'how many items move along, each with its item_reassigned behind this; 0 for a change by UPDATE'),
+			('ended session', 'item_id', 'id', 'the item'),
+			('ended session', 'session_id', 'id', 'the session'),
+			('ended session', 'sequence', 'number', 'its place in the item'),
+			('ended session', 'label', 'text or null', 'what is done in it'),
+			('ended session', 'amount', 'amount', 'its share of the price'),
+			('ended session', 'professional_id', 'id or null', 'the item''s doctor'),
+			('ended session', 'sessions_total', 'number', 'sessions of the item, the cancelled ones too'),
+			('completed session', 'completed_by', 'text', 'who completed it; as actor'),
+			('completed session', 'sessions_completed', 'number', 'completed sessions of the item, with this one'),
+			('cancelled session', 'sessions_cancelled', 'number', 'cancelled sessions of the item, with this one')
+	),
+	kinds (kind, schema) AS (
+		VALUES
+			('id', '{"type": "string", "format": "uuid"}'::jsonb),
+			('ids', '{"type": "array", "items": {"type": "string", "format": "uuid"}}'),
+			('digits', '{"type": "string", "pattern": "^[1-9][0-9]*$"}'),
+			('text', '{"type": "string"}'),
+			('amount', '{"type": "string", "pattern": "^(0|[1-9][0-9]*)[.][0-9]{2}$"}'),
+			('time', '{"type": "string", "format": "date-time", "pattern": "[.][0-9]{6}Z$"}'),
+			('number', '{"type": "integer", "minimum": 0}'),
+			('tooth', '{"type": "integer", "minimum": 11, "maximum": 85}'),
+			('null', '{"type": "null"}'),
+			('way', '{"type": "string", "enum": ["session", "item", "performed"]}'),
+			('changes', '{"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}')
+	),
+	-- What changed decides which ids are there.
+	shapes (in_group, rules) AS (
+		VALUES
+			('change', '{"oneOf": [
+				{"properties": {"item_id": false, "session_id": false,
+					"changed": {"items": {"enum": ["title", "diagnosis_notes", "internal_notes"]}}}},
+				{"required": ["item_id"],
+				 "properties": {"session_id": false,
+					"changed": {"items": {"enum": ["treatment_ref", "tooth", "surfaces", "description",
+						"category_key", "price", "notes"]}}}},
+				{"required": ["item_id", "session_id"],
+				 "properties": {
+					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}}]}'::jsonb)
+	),
+	-- The schema of each key.
+	parts AS (
+		SELECT k.in_group, k.key, k.kind NOT LIKE '%or missing' AS required,
+			CASE WHEN k.kind LIKE '%or null'
+				THEN s.schema || jsonb_build_object('type', jsonb_build_array(s.schema -> 'type', 'null'))
+				ELSE s.schema
+			END || jsonb_build_object('description', k.what) AS schema
+		FROM keys AS k
+		JOIN kinds AS s ON s.kind = split_part(k.kind, ' or ', 1)
+	),
+	item_lists AS (
+		SELECT k.in_group, k.key, true AS required,
+			jsonb_build_object(
+				'type', 'array',
+				'items', jsonb_build_object(
+					'type', 'object',
+					'properties', jsonb_object_agg(p.key, p.schema),
+					'required', jsonb_agg(p.key ORDER BY p.key COLLATE "C"),
+					'additionalProperties', false),
+				'description', k.what) AS schema
+		FROM keys AS k
+		CROSS JOIN parts AS p
+		WHERE k.kind = 'list of items'
+			AND p.in_group IN ('item', 'item in a list')
+		GROUP BY k.in_group, k.key, k.what
+	)
+	SELECT t.type, t.summary,
+		jsonb_build_object(
+			'$schema', 'https://json-schema.org/draft/2020-12/schema',
+			'title', t.type,
+			'description', t.summary,
+			'type', 'object',
+			'properties', jsonb_object_agg(p.key, p.schema),
+			'required', jsonb_agg(p.key ORDER BY p.key COLLATE "C") FILTER (WHERE p.required),
+			'additionalProperties', false)
+		|| coalesce((SELECT s.rules FROM shapes AS s WHERE s.in_group = ANY (t.groups)), '{}')
+	FROM types AS t
+	JOIN (TABLE parts UNION ALL TABLE item_lists) AS p
+		ON p.in_group = ANY (t.groups || 'event'::text)
+	GROUP BY t.type, t.summary, t.groups
+	ORDER BY t.type COLLATE "C"
+$$;
+
+COMMENT ON FUNCTION txplan.event_type_rows() IS
+'What event_types() returns, without its checks: call event_types().';
+
+CREATE FUNCTION txplan.event_types()
+RETURNS TABLE (type text, summary text, schema jsonb)
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'txplan_event_types';
+
+COMMENT ON FUNCTION txplan.event_types() IS
+'Lists the types of events, each with a JSON Schema (draft 2020-12) of its payload.
+
+Those that txplan itself publishes, and those that transitions of the workflows
+name now. A schema lists all keys and lets no other pass; format, pattern and
+description say what a value is.
+Errors: 42501 without SELECT on txplan.workflow_transitions, TX008 before
+install().';
