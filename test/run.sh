@@ -84,6 +84,15 @@ show_diffs()
 	fi
 }
 
+# pg_regress - a run of run_pg_regress's program, in that one's variables.
+pg_regress()
+{
+	server_as "$program" --inputdir="$directory" --outputdir="$output" \
+		--bindir="$server_bin" --host="$PGHOST" --port="$PGPORT" \
+		--user="$PGUSER" --dbname="$database" --load-extension=txplan \
+		--encoding=UTF8 --launcher='env PGTZ=UTC PGDATESTYLE=ISO PGOPTIONS=' "$@"
+}
+
 # run_pg_regress - runs PROGRAM, pg_regress or one with its manners, over tests
 # in a database of that name, and counts them.  Its input is a directory with expected/ and sql/ or specs/.
 run_pg_regress()
@@ -102,12 +111,16 @@ run_pg_regress()
 			server_as touch "$directory/expected/$name.out"
 	done
 
+	# Without tests it only makes the database.  A slot then sees all events that
+	# are committed there, also those that tests delete.
 	echo "== $kind tests"
-	server_as "$program" --inputdir="$directory" --outputdir="$output" \
-		--bindir="$server_bin" --host="$PGHOST" --port="$PGPORT" \
-		--user="$PGUSER" --dbname="$database" --load-extension=txplan \
-		--encoding=UTF8 --launcher='env PGTZ=UTC PGDATESTYLE=ISO PGOPTIONS=' \
-		"$@" 2>&1 < /dev/null | tee "$output.log" || status=$?
+	if ! pg_regress > "$output.log" 2>&1 < /dev/null
+	then
+		cat "$output.log"
+	fi
+	psql -qXd "$database" -o /dev/null -c "
+		SELECT pg_create_logical_replication_slot('$kind', 'test_decoding')" || true
+	pg_regress --use-existing "$@" 2>&1 < /dev/null | tee "$output.log" || status=$?
 
 	# "All 3 tests passed." or "1 of 3 tests failed.", with # from version 16.
 	ok=$(sed -n 's/^[# ]*All \([0-9]*\) tests passed.*/\1/p' "$output.log")
@@ -120,6 +133,21 @@ run_pg_regress()
 	: "${bad:=$#}"
 	count "$kind" $(($# - bad)) "$bad"
 	show_diffs "$output" "$results"
+}
+
+# check_events - every event that tests published in a database fits the schema
+# of its type.
+check_events()
+{
+	local kind=$1 database=$2
+
+	echo "== events of the $kind tests"
+	if "$PYTHON" "$source/test/validate_events" --slot "$kind" "$database"
+	then
+		count events 1 0
+	else
+		count events 0 1
+	fi
 }
 
 # check_log - a server that crashed, or met what cannot happen, did not pass,
@@ -193,14 +221,14 @@ run_prove()
 	done
 }
 
-server_require make gcc prove IPC::Run faketime
+server_require make gcc prove IPC::Run faketime python3-jsonschema
 server_prepare
 trap finish EXIT
 
 # The tests' input is copied: the user that runs them need not reach the sources.
 source=$server_dir/source
 mkdir -p "$source/expected/isolation" "$source/regress" "$source/isolation"
-for part in test expected sql
+for part in test expected sql docs examples
 do
 	[ ! -d "$server_source/$part" ] || cp -R "$server_source/$part" "$source/"
 done
@@ -277,6 +305,8 @@ then
 	[ -z "$specs" ] || run_pg_regress isolation isolation_regression \
 		"$server_pgxs/src/test/isolation/pg_isolation_regress" \
 		"$source/isolation" "$started_in/results/isolation" $specs
+	[ -z "$regress" ] || check_events regression contrib_regression
+	[ -z "$specs" ] || check_events isolation isolation_regression
 	server_stop
 	check_log
 fi

@@ -27,6 +27,7 @@
 #	SERVER_PRELOAD    a library for LD_PRELOAD of the server, as sanitizers need
 #	BUILDDIR          a directory for the objects that outlives this run
 #	COPT              more flags for the compiler
+#	PYTHON            the Python that has the modules of python3-NAME packages
 
 # shellcheck shell=bash disable=SC2034 # most variables are for the caller
 
@@ -34,6 +35,15 @@ server_source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 server_dir=
 server_user=
 : "${PG_CONFIG:=pg_config}"
+
+# Debian's packages bring modules to Debian's Python; another may come first in
+# PATH.
+if [ -z "${PYTHON:-}" ]
+then
+	PYTHON=python3
+	[ ! -x /usr/bin/python3 ] || PYTHON=/usr/bin/python3
+fi
+export PYTHON
 
 # server_fail - says why nothing goes on, and ends the script.
 server_fail()
@@ -49,6 +59,7 @@ server_has()
 		headers) [ -f "$("$PG_CONFIG" --pgxs 2>/dev/null)" ] ;;
 		server) [ -x "$("$PG_CONFIG" --bindir 2>/dev/null)/postgres" ] ;;
 		libc) [ -f /usr/include/stdio.h ] || ! command -v dpkg >/dev/null ;;
+		python3-*) "$PYTHON" -c "import ${1#python3-}" 2>/dev/null ;;
 		*::*) perl -M"$1" -e 1 2>/dev/null ;;
 		*) command -v "$1" >/dev/null ;;
 	esac

@@ -280,9 +280,12 @@ sub fill
 		SELECT s.clinic_id, s.patient_id, s.plan_id, s.item_id, s.id, 'Item', 50, now()
 		FROM s WHERE s.done;
 		INSERT INTO txplan.events (id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload)
-		SELECT nextval('txplan.events_id_seq'), p.clinic_id, p.id, 1, 'treatment_plan.created', 'x',
-			now(), '{}'
-		FROM p;
+		SELECT p.event_id, p.clinic_id, p.id, 1, 'treatment_plan.created', 'x', now(),
+			jsonb_build_object('event_id', p.event_id::text, 'plan_id', p.id, 'plan_number', p.id,
+				'clinic_id', p.clinic_id, 'patient_id', p.patient_id, 'actor', 'x',
+				'occurred_at', txplan.time_text(now()), 'workflow', 'dental', 'status', p.status,
+				'title', NULL, 'professional_id', NULL)
+		FROM (SELECT p.*, nextval('txplan.events_id_seq') AS event_id FROM p) AS p;
 		INSERT INTO txplan.history (clinic_id, plan_id, sequence, at, actor, role_name, what, hash)
 		SELECT p.clinic_id, p.id, 1, now(), 'x', 'x', 'created', sha256('')
 		FROM p});

@@ -6,6 +6,8 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use FindBin;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -14,6 +16,9 @@ our @EXPORT = qw(
 	new_server make_record fill_record psql_as rows_of schema_of
 	is_same_record is_same_schema fits_together goes_on log_is_clean error_of
 );
+
+# The servers of a test, whose events are looked at when it is done.
+my @servers;
 
 # new_server - a running cluster.  Its log names the SQLSTATE of each error and
 # not each statement; SETTINGS are lines of its configuration.
@@ -27,6 +32,7 @@ sub new_server
 	$node->append_conf('postgresql.conf', "log_line_prefix = '%m [%p] %e %d '");
 	$node->append_conf('postgresql.conf', $params{settings})
 	  if defined $params{settings};
+	push @servers, $node;
 	$node->start unless $params{not_started};
 	return $node;
 }
@@ -368,6 +374,35 @@ sub error_of
 	$sqlstate = $status == 0 ? '' : $err unless defined $sqlstate;
 	return wantarray ? ($sqlstate, $err) : $sqlstate;
 }
+
+# events_fit - every event in the databases of a server fits the schema of its
+# type; one test.
+sub events_fit
+{
+	my ($node) = @_;
+	my ($out, $err);
+
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	my $fit = IPC::Run::run(
+		[ $ENV{PYTHON} || 'python3', "$FindBin::Bin/../validate_events" ],
+		'>', \$out, '2>', \$err);
+	ok($fit, $node->name . ': every event fits its schema') or diag("$out$err");
+}
+
+# No test is done before its events were looked at.
+my $done_testing = \&Test::Builder::done_testing;
+
+no warnings 'redefine';
+*Test::Builder::done_testing = sub {
+	foreach my $node (splice @servers)
+	{
+		$node->start unless defined $node->{_pid};
+		events_fit($node);
+	}
+	goto &$done_testing;
+};
+use warnings 'redefine';
 
 # log_is_clean - the server did not crash and met nothing that cannot happen; one
 # test.
