@@ -66,7 +66,8 @@ server_has()
 }
 
 # server_major - the major version to install: that of a server that is here
-# without headers or the other way round, else the distribution's.
+# without headers or the other way round, else the distribution's.  Nothing where
+# apt has no lists, as on a fresh machine.
 server_major()
 {
 	local found
@@ -82,7 +83,9 @@ server_major()
 	printf '%s\n' "$found"
 }
 
-# server_packages - the Debian packages of the things that are missing.
+# server_packages - the Debian packages of the things that are missing, in a
+# line that can be given to apt-get as it is: where the version is not known,
+# they are those that lead to the distribution's.
 server_packages()
 {
 	local thing major
@@ -91,15 +94,15 @@ server_packages()
 	for thing in "$@"
 	do
 		case $thing in
-			headers) echo "postgresql-server-dev-${major:-NN}" ;;
-			server) echo "postgresql-${major:-NN}" ;;
+			headers) echo "postgresql-server-dev-${major:-all}" ;;
+			server) echo "postgresql${major:+-$major}" ;;
 			libc) echo libc6-dev ;;
 			prove) echo perl ;;
 			scan-build) echo clang-tools ;;
 			IPC::Run) echo libipc-run-perl ;;
 			*) echo "$thing" ;;
 		esac
-	done
+	done | sort -u | paste -s -d ' '
 }
 
 # server_install - installs Debian packages.  The server's package would create
@@ -112,7 +115,7 @@ server_install()
 	echo "txplan: installing $*" >&2
 	export DEBIAN_FRONTEND=noninteractive
 	case " $* " in
-		*" postgresql-"*)
+		*" postgresql"*)
 			apt-get install -qq -y --no-install-recommends postgresql-common ||
 				return 1
 			mkdir -p "${no_cluster%/*}"
@@ -145,14 +148,14 @@ server_require()
 	fi
 	if [ "$(id -u)" -ne 0 ]
 	then
-		packages=$(server_packages "${missing[@]}" | sort -u | tr '\n' ' ')
+		packages=$(server_packages "${missing[@]}")
 		server_fail "missing: ${missing[*]}; please run as root:" \
-			"apt-get install $packages"
+			"apt-get update && apt-get install $packages"
 	fi
 
 	# The package lists of a fresh machine are empty, so they come first.
 	apt-get update -qq >&2 || server_fail "apt-get update failed"
-	packages=$(server_packages "${missing[@]}" | sort -u | tr '\n' ' ')
+	packages=$(server_packages "${missing[@]}")
 	# shellcheck disable=SC2086 # a list of packages
 	server_install $packages >&2 ||
 		server_fail "could not install $packages"
