@@ -36,12 +36,18 @@ typedef struct SavedQuery
 	int running;	 /* how often it is being run right now */
 } SavedQuery;
 
-/* A query that is kept beside the code that runs it: its text, its types */
-#define SAVED_QUERY(name, text, ...)                                         \
-	static SavedQuery name = { .sql = text,                                  \
-							   .nargs =                                      \
-								   lengthof(((const Oid[]){ __VA_ARGS__ })), \
-							   .argtypes = { __VA_ARGS__ } }
+/*
+ * A query that is kept beside the code that runs it: its text, its types.  The
+ * versions of clang-format disagree on a literal of an array.
+ */
+/* clang-format off */
+#define SAVED_QUERY(name, text, ...) \
+	static SavedQuery name = { \
+		.sql = text, \
+		.nargs = lengthof(((const Oid[]){ __VA_ARGS__ })), \
+		.argtypes = { __VA_ARGS__ } \
+	}
+/* clang-format on */
 
 /* The same for a query that takes no values */
 #define SAVED_QUERY_OF_NOTHING(name, text) \
