@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS txplan.events (
 CREATE TABLE IF NOT EXISTS txplan.events_default
 	PARTITION OF txplan.events DEFAULT;
 
+CREATE INDEX IF NOT EXISTS events_by_xid ON txplan.events (xid, id);
+
 COMMENT ON TABLE txplan.events IS 'What happened to the plans, append-only; listeners read it after a notification';
 COMMENT ON TABLE txplan.events_default IS 'Events that no other partition takes';
 COMMENT ON COLUMN txplan.events.id IS 'Number of the event; within a plan it rises with plan_version';
@@ -55,6 +57,7 @@ COMMENT ON COLUMN txplan.events.type IS 'What happened, such as treatment_plan.c
 COMMENT ON COLUMN txplan.events.actor IS 'Who did it: txplan.actor, else the session''s user';
 COMMENT ON COLUMN txplan.events.occurred_at IS 'When it happened, by the clock, while the plan was locked';
 COMMENT ON COLUMN txplan.events.payload IS 'The facts; its keys are on the reference page of events';
+COMMENT ON INDEX txplan.events_by_xid IS 'What became visible between two snapshots';
 COMMENT ON CONSTRAINT events_pkey ON txplan.events IS 'Each event has its number';
 COMMENT ON CONSTRAINT events_version_once_per_plan ON txplan.events IS 'Each version of a plan is one event';
 

@@ -8,6 +8,7 @@
 #include "catalog.h"
 #include "claim.h"
 #include "event.h"
+#include "launcher.h"
 #include "notify.h"
 #include "number.h"
 #include "origin.h"
@@ -28,6 +29,7 @@ _PG_init(void)
 {
 	InitActor();
 	InitNotify();
+	InitLauncher();
 	InitRecord();
 	InitRow();
 	InitWorkflow();

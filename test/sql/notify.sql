@@ -49,9 +49,12 @@ SELECT pg_temp.brief('SET txplan.notify = ''off''');
 RESET ROLE;
 SHOW txplan.notify;
 RESET txplan.notify;
+SHOW txplan.notify;
 REVOKE SET ON PARAMETER txplan.notify FROM regress_txplan_writer;
 DROP ROLE regress_txplan_writer;
 
+-- Here on, writers announce what they do.
+SET txplan.notify = 'commit';
 SET txplan.actor = 'tester';
 SELECT txplan.create_clinic('Notify clinic', 'UTC') AS clinic \gset
 SELECT txplan.create_patient(:'clinic', 'Lin', 'Wu') AS patient \gset
@@ -87,7 +90,7 @@ SELECT txplan.create_plan(:'clinic', :'patient') IS NOT NULL AS created;
 PREPARE TRANSACTION 'regress_txplan';
 ROLLBACK PREPARED 'regress_txplan';
 INSERT INTO txplan.plans (clinic_id, patient_id) VALUES (:'clinic', :'patient') RETURNING regexp_replace(number, '\d{4}', 'YYYY') AS number;
-RESET txplan.notify;
+SET txplan.notify = 'commit';
 -- The setting counts as it is at the end of the transaction.
 BEGIN;
 SELECT txplan.create_plan(:'clinic', :'patient') IS NOT NULL AS created;

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Record;
 use Test::More;
 
-my $node = new_server('main');
+my $node = new_server('main', settings => 'txplan.notify = commit');
 my $listener;
 my $last_event = 0;
 my $sentinel = 0;
