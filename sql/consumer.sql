@@ -187,25 +187,7 @@ COMMENT ON FUNCTION txplan.consumer_state(text) IS
 wanted: only this consumer (NULL: all). It counts the events that wait, so it takes
 longer the more these are.';
 
-CREATE FUNCTION txplan.local_transaction()
-RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'txplan_local_transaction';
-
-COMMENT ON FUNCTION txplan.local_transaction() IS
-'Trigger: an event that logical replication brings gets the transaction that brought it.
-
-Transaction numbers of the publisher mean nothing in the subscriber.';
-
 -- == record ==
-
-CREATE INDEX IF NOT EXISTS events_by_xid ON txplan.events (xid, id);
-COMMENT ON INDEX txplan.events_by_xid IS 'The events of transactions, for consumers and the notifier';
-
-CREATE OR REPLACE TRIGGER events_local_transaction
-	BEFORE INSERT ON txplan.events
-	FOR EACH ROW EXECUTE FUNCTION txplan.local_transaction();
-ALTER TABLE txplan.events ENABLE REPLICA TRIGGER events_local_transaction;
 
 CREATE TABLE IF NOT EXISTS txplan.event_origins (
 	id uuid NOT NULL,

@@ -57,7 +57,7 @@ COMMENT ON COLUMN txplan.events.type IS 'What happened, such as treatment_plan.c
 COMMENT ON COLUMN txplan.events.actor IS 'Who did it: txplan.actor, else the session''s user';
 COMMENT ON COLUMN txplan.events.occurred_at IS 'When it happened, by the clock, while the plan was locked';
 COMMENT ON COLUMN txplan.events.payload IS 'The facts; its keys are on the reference page of events';
-COMMENT ON INDEX txplan.events_by_xid IS 'What became visible between two snapshots';
+COMMENT ON INDEX txplan.events_by_xid IS 'The events of transactions, for consumers and the notifier';
 COMMENT ON CONSTRAINT events_pkey ON txplan.events IS 'Each event has its number';
 COMMENT ON CONSTRAINT events_version_once_per_plan ON txplan.events IS 'Each version of a plan is one event';
 

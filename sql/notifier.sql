@@ -31,11 +31,11 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'txplan_event_replicated';
 
 COMMENT ON FUNCTION txplan.event_replicated() IS
-'Trigger: an event that comes from another cluster is of a transaction of this one.
+'Trigger: an event that comes from another cluster is news here, of a transaction of here.
 
-Fires for logical replication alone, and whoever else sets
-session_replication_role to replica. It puts the transaction that brings the event
-into column xid, and lets listeners be told.';
+Fires for logical replication, and whoever else sets session_replication_role to
+replica, and lets listeners be told. For logical replication alone it puts the
+transaction that brings the event into column xid.';
 
 -- == record ==
 

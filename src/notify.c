@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "replication/logicalworker.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -23,6 +24,7 @@
 #include "announce.h"
 #include "error.h"
 #include "notifierslot.h"
+#include "origin.h"
 
 typedef enum NotifyMode
 {
@@ -286,8 +288,11 @@ ColumnOf(const TriggerData *trigger, const char *name, Oid type)
 
 /*
  * txplan_event_replicated is the trigger for events that come from another
- * cluster.  Its transactions' numbers mean nothing here, so the event gets that
- * of the transaction which brings it; and it is news to listeners here.
+ * cluster.  They are news to listeners here.
+ *
+ * The other cluster's transaction numbers mean nothing here, so an event that
+ * logical replication brings gets the transaction that brings it.  A dump that is
+ * restored keeps its numbers: consumers' places are in it, and fit them.
  *
  * It asks for no installed record, since a record may be on its way as well.
  */
@@ -325,6 +330,9 @@ txplan_event_replicated(PG_FUNCTION_ARGS)
 	}
 	NotifyOfEvent(DatumGetInt64(values[0]), TextDatumGetCString(values[1]),
 				  DatumGetUUIDP(values[2]), DatumGetUUIDP(values[3]));
+	if (!IsLogicalWorker())
+		PG_RETURN_POINTER(trigger->tg_trigtuple);
+	EnsureOrigin();
 	column = ColumnOf(trigger, "xid", XID8OID);
 	xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	PG_RETURN_POINTER(heap_modify_tuple_by_cols(trigger->tg_trigtuple,

@@ -10,11 +10,9 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "replication/logicalworker.h"
 #include "utils/builtins.h"
-#include "utils/xid8.h"
 
 #include "spi.h"
 
@@ -45,8 +43,6 @@ SAVED_QUERY(find_next,
 
 /* Whether the record says that this cluster writes its events */
 static bool is_noted = false;
-
-PG_FUNCTION_INFO_V1(txplan_local_transaction);
 
 /*
  * Both callbacks forget what a rollback may have taken back.
@@ -80,16 +76,33 @@ InitOrigin(void)
  * ReadOrigin runs one of the queries above; false when there is no row.
  */
 static bool
-ReadOrigin(SavedQuery *query, Origin *origin)
+ReadOrigin(SavedQuery *query, QueryUser user, Origin *origin)
 {
 	Datum values[2];
 	bool nulls[2];
 
-	if (!QueryRow(query, AS_OWNER_NOW, NULL, NULL, values, nulls))
+	if (!QueryRow(query, user, NULL, NULL, values, nulls))
 		return false;
 	origin->first_event_id = DatumGetInt64(values[0]);
 	origin->system_identifier = DatumGetInt64(values[1]);
 	return true;
+}
+
+/*
+ * InsertOrigin notes this cluster.  A worker of logical replication does so with
+ * its own rights: the record that it brings may be on its way as well.
+ */
+static void
+InsertOrigin(Datum mine)
+{
+	if (!IsLogicalWorker())
+	{
+		EngineWriteRows(&insert_origin, TABLE_EVENT_ORIGINS, &mine, NULL, 1);
+		return;
+	}
+	ConnectSpi();
+	(void) RunQuery(&insert_origin, AS_CALLER, &mine, NULL);
+	FinishSpi();
 }
 
 /*
@@ -105,9 +118,10 @@ EnsureOrigin(void)
 	if (is_noted)
 		return;
 	mine = Int64GetDatum((int64) GetSystemIdentifier());
-	if (!ReadOrigin(&find_current, &origin) ||
+	if (!ReadOrigin(&find_current, IsLogicalWorker() ? AS_CALLER : AS_OWNER_NOW,
+					&origin) ||
 		origin.system_identifier != DatumGetInt64(mine))
-		EngineWriteRows(&insert_origin, TABLE_EVENT_ORIGINS, &mine, NULL, 1);
+		InsertOrigin(mine);
 	is_noted = true;
 }
 
@@ -117,7 +131,7 @@ EnsureOrigin(void)
 void
 CurrentOrigin(Origin *origin)
 {
-	if (!ReadOrigin(&find_current, origin))
+	if (!ReadOrigin(&find_current, AS_OWNER_NOW, origin))
 		elog(ERROR, "no origin of events is noted");
 }
 
@@ -127,7 +141,7 @@ CurrentOrigin(Origin *origin)
 void
 FirstOrigin(Origin *origin)
 {
-	if (!ReadOrigin(&find_first, origin))
+	if (!ReadOrigin(&find_first, AS_OWNER_NOW, origin))
 		elog(ERROR, "no origin of events is noted");
 }
 
@@ -144,27 +158,4 @@ OriginAfter(int64 first_event_id)
 
 	(void) QueryRow(&find_next, AS_OWNER_NOW, &argument, NULL, &next, &isnull);
 	return isnull ? PG_INT64_MAX : DatumGetInt64(next);
-}
-
-/*
- * txplan_local_transaction gives an event that logical replication brings the
- * transaction that brings it.  Events are inserted by nobody else in that role
- * but pg_restore and the like, whose rows stay as they are.
- */
-Datum
-txplan_local_transaction(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = OurTrigger(fcinfo, "local_transaction");
-	TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
-	int column = SPI_fnumber(descriptor, "xid");
-	Datum xid;
-	bool isnull = false;
-
-	if (!IsLogicalWorker() || column <= 0)
-		return PointerGetDatum(trigger->tg_trigtuple);
-	EnsureOrigin();
-	xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple,
-													 descriptor, 1, &column,
-													 &xid, &isnull));
 }

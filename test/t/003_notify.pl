@@ -10,7 +10,10 @@ use PostgreSQL::Test::Utils;
 use Record;
 use Test::More;
 
-my $node = new_server('main', settings => 'txplan.notify = commit');
+# Writers announce their events themselves, also those whose setting is not
+# heeded: there is no worker to be had.
+my $node = new_server('main',
+	settings => "txplan.notify = commit\nmax_worker_processes = 0");
 my $listener;
 my $last_event = 0;
 my $sentinel = 0;

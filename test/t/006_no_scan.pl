@@ -101,13 +101,15 @@ my %calls = (
 
 	# Nothing of the record is read.
 	(map { $_ => q{SELECT 0} }
-		  qw(new_id version error_codes split_amount history_field time_text)),
+		  qw(new_id version error_codes split_amount history_field time_text
+		  notifier_state)),
 
 	# These read the whole record, since that is what they are for.
 	(map { $_ => undef }
 		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults)),
 
 	# Statements of clients, with what follows from them.
+	'SELECT of the notifier' => q{SELECT * FROM txplan.notifier},
 	'INSERT of a plan' => q{INSERT INTO txplan.plans (clinic_id, patient_id)
 		VALUES ('<clinic>', '<patient>')},
 	'INSERT of a plan that is there' => q{INSERT INTO txplan.plans (id, clinic_id, patient_id)

@@ -957,7 +957,9 @@ case('ensure_table_is_ours: a NULL among the columns', '22004|42P07',
 	call('ensure_table_is_ours', q{'plans'}, q{'{NULL}'}));
 case('ensure_table_is_ours: two dimensions', '2202E|42P07|',
 	call('ensure_table_is_ours', q{'plans'}, q{'{{a,b},{c,d}}'}));
-$functions{ensure_constraint} = $functions{ensure_table_is_ours} = [];
+case('notifier_state', '', call('notifier_state'));
+$functions{ensure_constraint} = $functions{ensure_table_is_ours} =
+  $functions{notifier_state} = [];
 
 # Every function is tried; a trigger function says that it is none.
 my @all = split /\n/, $node->safe_psql(

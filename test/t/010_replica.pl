@@ -116,10 +116,33 @@ sub catch_up
 	$publisher->wait_for_catchup('record');
 }
 
+# rows_to_compare - the rows of a record, but for the transaction of an event, which
+# is each cluster's own.
+sub rows_to_compare
+{
+	my ($node) = @_;
+	my $rows = rows_of($node, 'record');
+
+	$rows->{events_default} =~ s/^(\d+)\t\d+\t/$1\t/mg;
+	return $rows;
+}
+
 catch_up();
-is_same_record(rows_of($subscriber, 'record', without_xid => 1),
-	rows_of($publisher, 'record', without_xid => 1),
+is_same_record(rows_to_compare($subscriber), rows_to_compare($publisher),
 	'the first copy has the same rows', but => [ 'events_id_seq', 'event_origins' ]);
+is( $subscriber->safe_psql(
+		'record', q{
+		SELECT count(DISTINCT xid) FROM txplan.events
+		WHERE xid < pg_current_xact_id() AND pg_xact_status(xid) = 'committed'}),
+	1,
+	'its events are of the transaction that brought them');
+
+my $listener = $subscriber->background_psql('record');
+
+$listener->query_safe('LISTEN txplan');
+
+my $last_copied =
+  $subscriber->safe_psql('record', 'SELECT max(id) FROM txplan.events');
 
 # Work on the one side.
 $publisher->safe_psql(
@@ -154,11 +177,28 @@ $publisher->safe_psql(
 	END $$});
 fits_together($publisher, 'record', 'publisher');
 catch_up();
-is_same_record(rows_of($subscriber, 'record', without_xid => 1),
-	rows_of($publisher, 'record', without_xid => 1),
+is_same_record(rows_to_compare($subscriber), rows_to_compare($publisher),
 	'what was done on the one side is on the other, once',
 	but => [ 'events_id_seq', 'event_origins' ]);
 fits_together($subscriber, 'record', 'subscriber');
+
+# Who listens there is told of each event, by the worker or by a batch.
+my %wanted = map { $_ => 1 } split /\n/, $subscriber->safe_psql(
+	'record', "SELECT id FROM txplan.events WHERE id > $last_copied");
+
+foreach (1 .. 500)
+{
+	foreach my $line (split /\n/, $listener->query('SELECT 0'))
+	{
+		delete $wanted{$1} if $line =~ /"{"id":(\d+),/;
+		delete @wanted{ $1 .. $2 }
+		  if $line =~ /"{"type":"batch","from":(\d+),"to":(\d+),/;
+	}
+	last if !%wanted;
+	select undef, undef, undef, 0.02;
+}
+is(join(' ', sort keys %wanted), '', 'listeners of the subscriber are told');
+$listener->quit;
 
 # The subscriber takes over.  Sequences are not replicated, so it is told where
 # events have come to.

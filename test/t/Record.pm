@@ -182,11 +182,10 @@ sub fill_record
 }
 
 # rows_of - the rows of every table of the record as COPY prints them, in the
-# order of their text, by the table's name; and where the sequence stands.  The
-# transactions of events are left out for without_xid => 1.
+# order of their text, by the table's name; and where the sequence stands.
 sub rows_of
 {
-	my ($node, $database, %params) = @_;
+	my ($node, $database) = @_;
 	my @tables = split /\n/, $node->safe_psql(
 		$database, q{
 		SELECT c.relname FROM pg_class AS c
@@ -196,9 +195,7 @@ sub rows_of
 
 	my $sql = join '', map {
 		"\\echo ==== $_\n"
-		  . "COPY (SELECT "
-		  . ($params{without_xid} && /^events/ ? "to_jsonb(t) - 'xid'" : 't.*')
-		  . " FROM txplan.$_ AS t "
+		  . "COPY (SELECT t.* FROM txplan.$_ AS t "
 		  . "ORDER BY t::text COLLATE \"C\") TO STDOUT;\n"
 	} @tables;
 	my $table;
