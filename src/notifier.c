@@ -72,6 +72,7 @@ typedef struct Sent
 static NotifierSlot *slot = NULL;
 static bool connected = false;
 static bool working = false;
+static bool gives_way = false;
 static bool leaves_forever = false;
 static volatile sig_atomic_t end_requested = false;
 
@@ -79,7 +80,6 @@ static volatile sig_atomic_t end_requested = false;
  * nobody has told anything yet. */
 static Told tolds[2];
 static Told *told = &tolds[0];
-static uint64 next_when_told = 0;
 
 static TimestampTz round_at = 0;
 static TimestampTz polled_at = 0;
@@ -212,11 +212,13 @@ IsAlone(void)
 	uint64 others;
 
 	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	ConnectSpi();
 	arguments[0] = ObjectIdGetDatum(MyDatabaseId);
 	arguments[1] = Int32GetDatum(MyProcPid);
 	others = RunQuery(&find_others, AS_CALLER, arguments, NULL);
 	FinishSpi();
+	PopActiveSnapshot();
 	CommitTransactionCommand();
 	return others == 0;
 }
@@ -387,7 +389,6 @@ Publish(const Sent *sent)
 static void
 RunRound(void)
 {
-	uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
 	Told *now = told == &tolds[0] ? &tolds[1] : &tolds[0];
 	Sent sent = { 0 };
 	Oid owner;
@@ -409,7 +410,6 @@ RunRound(void)
 	CommitTransactionCommand();
 
 	told = now;
-	next_when_told = next;
 	Publish(&sent);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -417,14 +417,14 @@ RunRound(void)
 
 /*
  * HasMoved tells whether any event can have become visible since the last round.
- * Where no transaction ran then, and none has begun since, none can.
+ * Where all transactions had ended then, and none has begun since, none can.
  */
 static bool
 HasMoved(void)
 {
-	return told->before == 0 || told->count > 0 ||
-		   U64FromFullTransactionId(ReadNextFullTransactionId()) !=
-			   next_when_told;
+	return told->count > 0 ||
+		   told->before !=
+			   U64FromFullTransactionId(ReadNextFullTransactionId());
 }
 
 /*
@@ -473,7 +473,10 @@ Attend(void)
 	{
 		looked_at = now;
 		if (IsDatabaseWanted())
+		{
+			gives_way = true;
 			Leave(IsAlone() ? 0 : 1, false);
+		}
 	}
 
 	if (!HasPassed(failed_at, now, PAUSE_MS) ||
@@ -510,6 +513,8 @@ AttendSafely(void)
 		pgstat_report_activity(STATE_IDLE, NULL);
 		failed_at = GetCurrentTimestamp();
 		(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
+		if (gives_way)
+			Leave(1, false);
 	}
 	PG_END_TRY();
 }

@@ -31,6 +31,9 @@
 /* The number changes with the layout, so that two versions never share it. */
 #define SHARED_NAME "txplan_notifiers_1"
 
+/* Of two writers who find no worker at once, one starts it. */
+#define CLAIM_MS 100
+
 /* A start that was refused is tried again after so long, */
 #define RETRY_MS 1000
 
@@ -290,6 +293,7 @@ ClaimStart(NotifierSlot *slot)
 	{
 		TimestampTz tried = (TimestampTz) pg_atomic_read_u64(&slot->tried_at);
 		uint32 state = pg_atomic_read_u32(&slot->state);
+		int pause;
 
 		if (state == NOTIFIER_STARTING &&
 			TimestampDifferenceExceeds(tried, now, PATIENCE_MS))
@@ -300,8 +304,10 @@ ClaimStart(NotifierSlot *slot)
 			pg_atomic_write_u32(&slot->state, NOTIFIER_ABSENT);
 			state = NOTIFIER_ABSENT;
 		}
+		pause =
+			pg_atomic_read_u32(&slot->failed_starts) > 0 ? RETRY_MS : CLAIM_MS;
 		if (state == NOTIFIER_ABSENT && pg_atomic_read_u32(&slot->pid) == 0 &&
-			(tried > now || TimestampDifferenceExceeds(tried, now, RETRY_MS)))
+			(tried > now || TimestampDifferenceExceeds(tried, now, pause)))
 		{
 			pg_atomic_write_u64(&slot->tried_at, (uint64) now);
 			if (pg_atomic_read_u64(&slot->told_from) == 0)
