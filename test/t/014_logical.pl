@@ -126,14 +126,15 @@ foreach my $database (sort keys %publication_of)
 		  . "' PUBLICATION $publication_of{$database}");
 }
 
-# events_of - all events of a database, in the order of ids.
+# events_of - all events of a database, in the order of ids, but for the transaction,
+# which where txplan is installed is the one that brought the event.
 sub events_of
 {
 	my ($node, $database) = @_;
 
 	return $node->safe_psql(
 		$database, q{
-		SELECT id, xid, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload
+		SELECT id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload
 		FROM txplan.events ORDER BY id});
 }
 
