@@ -190,9 +190,9 @@ foreach (1 .. 500)
 {
 	foreach my $line (split /\n/, $listener->query('SELECT 0'))
 	{
-		delete $wanted{$1} if $line =~ /"{"id":(\d+),/;
+		delete $wanted{$1} if $line =~ /"\{"id":(\d+),/;
 		delete @wanted{ $1 .. $2 }
-		  if $line =~ /"{"type":"batch","from":(\d+),"to":(\d+),/;
+		  if $line =~ /"\{"type":"batch","from":(\d+),"to":(\d+),/;
 	}
 	last if !%wanted;
 	select undef, undef, undef, 0.02;
