@@ -129,6 +129,7 @@ RETURNS TABLE (consumer text, types text[], clinic_id uuid, plan_id uuid,
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 	SELECT c.name, c.types, c.clinic_id, c.plan_id,
 		w.waiting + b.open + r.retries, b.open, r.retries, d.dead,

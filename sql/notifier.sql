@@ -25,6 +25,22 @@ those that are visible since; NULL while no notifier is at work.
 Returns one row for the database at hand. Errors: 53200 where the server has no
 shared memory left.';
 
+-- Few events wait, of many that are kept, which the planner cannot know.
+CREATE FUNCTION txplan.untold_events(told_before xid8)
+RETURNS TABLE (events bigint, oldest timestamptz)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+AS $$
+	SELECT count(*), min(e.occurred_at)
+	FROM txplan.events AS e
+	WHERE e.xid >= told_before
+$$;
+
+COMMENT ON FUNCTION txplan.untold_events(xid8) IS
+'How many events are of transactions from one on, and since when the oldest waits.';
+
 CREATE FUNCTION txplan.event_replicated()
 RETURNS trigger
 LANGUAGE c
@@ -54,11 +70,7 @@ SELECT s.pid,
 	s.errors,
 	s.fallbacks
 FROM txplan.notifier_state() AS s
-CROSS JOIN LATERAL (
-	SELECT count(*) AS events, min(e.occurred_at) AS oldest
-	FROM txplan.events AS e
-	WHERE e.xid >= s.told_before
-) AS l;
+CROSS JOIN LATERAL txplan.untold_events(s.told_before) AS l;
 
 COMMENT ON VIEW txplan.notifier IS 'The notifier of this database: whether it is at work, what it has sent since the server was started, and how far it is behind; one row';
 COMMENT ON COLUMN txplan.notifier.pid IS 'Its process; NULL while none is at work';

@@ -51,6 +51,8 @@ $node->safe_psql(
 						'patients', 'catalog_sessions')
 					OR s.relname LIKE 'events%'));
 	END $$;
+	SELECT txplan.create_consumer('reader');
+	SELECT txplan.create_consumer('mourner', max_retries => 0);
 	CREATE TABLE ids (name text PRIMARY KEY, id uuid);
 	INSERT INTO ids VALUES ('clinic', txplan.create_clinic('Clinic', 'UTC'));
 	INSERT INTO ids SELECT 'doctor', txplan.create_professional(id, 'Dr. A')
@@ -99,14 +101,29 @@ my %calls = (
 	verify_history => q{SELECT txplan.verify_history('<active>')},
 	history_faults => q{SELECT txplan.history_faults('<active>')},
 
+	create_consumer => q{SELECT txplan.create_consumer('another', '{treatment_plan.created}',
+		'beginning', '<clinic>', '<draft>')},
+	next_events => q{SELECT txplan.next_events('reader')},
+	pass_events => q{SELECT txplan.pass_events('reader')},
+	finish_events => q{SELECT txplan.finish_events('reader',
+		(SELECT max(n.batch_id) FROM txplan.next_events('reader') AS n))},
+	retry_event => q{SELECT txplan.retry_event('reader',
+		(SELECT min(n.event_id) FROM txplan.next_events('reader') AS n))},
+	revive_event => q{SELECT txplan.revive_event('mourner', (SELECT max(d.event_id)
+		FROM (SELECT n.event_id, txplan.retry_event('mourner', n.event_id)
+			FROM txplan.next_events('mourner', 1) AS n OFFSET 0) AS d))},
+	drop_consumer => q{SELECT txplan.drop_consumer('reader')},
+	untold_events => q{SELECT txplan.untold_events(pg_current_xact_id())},
+
 	# Nothing of the record is read.
 	(map { $_ => q{SELECT 0} }
 		  qw(new_id version error_codes split_amount history_field time_text
-		  notifier_state)),
+		  notifier_state consumer_slot)),
 
 	# These read the whole record, since that is what they are for.
 	(map { $_ => undef }
-		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults)),
+		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults
+		  consumer_state)),
 
 	# Statements of clients, with what follows from them.
 	'SELECT of the notifier' => q{SELECT * FROM txplan.notifier},

@@ -349,6 +349,8 @@ $node->safe_psql(
 	COMMIT;
 	DO $$ BEGIN FOR n IN 1..120 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$});
 hears_nothing($node, 'record', 'events of another cluster are not told by accident');
+$node->safe_psql('record',
+	'SET session_replication_role = replica; DELETE FROM txplan.events WHERE id < 0');
 
 # ---- The worker ends, and comes back.
 
