@@ -19,11 +19,17 @@ import statistics
 NAMES = {
     'txplan': 'txplan',
     'txplan_commit': 'txplan, notify = commit',
+    'txplan_worker': 'txplan, notify = worker',
+    'txplan_off': 'txplan, notify = off',
     'bare': '(a) bare writes',
     'rules_in_plpgsql': '(b) rules in PL/pgSQL',
     'application': '(c) application',
 }
 TARGETS = {'bare': 1.0, 'rules_in_plpgsql': 1.2, 'application': 5.0}
+WORKER_TARGET = 0.97
+LATENCY_TARGET = 20.0
+READING_TARGET = 80000
+CONSUMED_TARGET = 0.95
 BULK_TARGET = 2.0
 SIZE_TARGET = 1.2
 STATEMENTS_SHOWN = 12
@@ -171,6 +177,93 @@ class Report:
         self.target('500 items against 5, time of a completion', ratio,
                     SIZE_TARGET, reached)
 
+    def notify(self):
+        works = sorted({key[0] for key in self.found if key[0].startswith('notify_')},
+                       key=lambda work: int(work.split('_')[1]))
+        if not works:
+            return
+        self.title('Writers of one event each; who tells the listeners (times what '
+                   'nobody told)')
+        print('  listeners  writers %12s %20s %20s' % (
+            'off tps', 'commit', 'worker'))
+        for work in works:
+            listeners = int(work.split('_')[1])
+            for clients in self.clients_of(work):
+                rows = {mode: self.found[work, clients, 'txplan_' + mode]
+                        for mode in ('off', 'commit', 'worker')}
+                for mode in rows:
+                    self.keep(rows[mode])
+                ratio = {mode: side_by_side(rows[mode], rows['off']) for mode in rows}
+                reached = ratio['worker'] >= WORKER_TARGET
+                print('  %9d  %7d %12.0f %12.0f (%.2f) %12.0f (%.2f)  wanted %.2f: %s' % (
+                    listeners, clients, median(rows['off'], 'tps'),
+                    median(rows['commit'], 'tps'), ratio['commit'],
+                    median(rows['worker'], 'tps'), ratio['worker'],
+                    WORKER_TARGET, verdict(reached)))
+                self.target('%d writers, %d listeners, worker against off' % (
+                    clients, listeners), ratio['worker'], WORKER_TARGET, reached)
+
+    def latency(self):
+        lines = [line.split('\t') for line in read_lines(self.directory, 'latency')]
+        if not lines:
+            return
+        self.title('From the answer to a commit until its listener has the news, while '
+                   'writers do half of what they can')
+        print('  writers  a second  told by   measured   p50 ms   p99 ms  worst ms')
+        for writers, rate, mode, n, p50, p99, worst in lines:
+            note = ''
+            if mode == 'worker':
+                reached = float(p99) <= LATENCY_TARGET
+                note = '  wanted p99 %.0f: %s' % (LATENCY_TARGET, verdict(reached))
+                self.target('latency, %s writers, p99 ms' % writers, float(p99),
+                            LATENCY_TARGET, reached)
+            print('  %7s  %8s  %-8s %9s %8.3f %8.3f %9.3f%s' % (
+                writers, rate, mode, n, float(p50), float(p99), float(worst), note))
+        self.out['latency'] = lines
+
+    def consumers(self):
+        found = collections.defaultdict(list)
+        for line in read_lines(self.directory, 'reading'):
+            name, size, tps = line.split('\t')
+            found[name, int(size)].append(int(size) * float(tps))
+        if found:
+            self.title('A consumer reads from the beginning, each batch sent to a client')
+            best = 0.0
+            for (name, size), rates in sorted(found.items(), key=lambda f: f[0][1]):
+                print('  %-8s batches of %5d: %8.0f events a second' % (
+                    name, size, statistics.median(rates)))
+                if name == 'txplan':
+                    best = max(best, statistics.median(rates))
+            self.out['reading'] = {'%s %d' % key: rates for key, rates in found.items()}
+            reached = best >= READING_TARGET
+            print('  wanted %d: %s' % (READING_TARGET, verdict(reached)))
+            self.target('events read a second', best, READING_TARGET, reached)
+        alone = self.found.get(('consumed_0', 32, 'txplan'))
+        consumed = self.found.get(('consumed_4', 32, 'txplan'))
+        if alone and consumed:
+            self.keep(alone)
+            self.keep(consumed)
+            ratio = side_by_side(consumed, alone)
+            reached = ratio >= CONSUMED_TARGET
+            self.title('32 writers, of one event each')
+            print('  alone %.0f a second, with 4 consumers %.0f: %.2f times, wanted %.2f: %s' % (
+                median(alone, 'tps'), median(consumed, 'tps'), ratio,
+                CONSUMED_TARGET, verdict(reached)))
+            self.target('32 writers with 4 consumers against none', ratio,
+                        CONSUMED_TARGET, reached)
+
+    def soak(self):
+        lines = [line.split('\t') for line in read_lines(self.directory, 'soak')]
+        if not lines:
+            return
+        self.title('32 writers (%.0f events a second) and 4 consumers for long: how far '
+                   'behind' % float(read_lines(self.directory, 'soak.tps')[0]))
+        print('  second   events, all four   the last one   its oldest, s')
+        shown = lines if len(lines) <= 12 else lines[::len(lines) // 12 + 1] + lines[-1:]
+        for second, total, most, age in shown:
+            print('  %6s %18s %14s %15.2f' % (second, total, most, float(age or 0)))
+        self.out['soak'] = lines
+
     def floor(self):
         if not self.clients_of('round_trip'):
             return
@@ -276,6 +369,10 @@ def main():
                    'plans/s', None)
     report.bulk()
     report.size()
+    report.notify()
+    report.latency()
+    report.consumers()
+    report.soak()
     report.floor()
     report.waits()
     report.statements()

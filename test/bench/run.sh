@@ -14,9 +14,12 @@
 #	REPEATS       repetitions of INSERTs of 1,000 items (15)
 #	ROUND_TRIP    microseconds between the application and its server, where it is
 #	              on another machine (500)
-#	WORK          which work: "check complete flush distance day bulk size limits"
+#	WORK          which work: "check complete flush distance day bulk size notify
+#	              consumers soak limits"
 #	FSYNC         on, or off to see the processor's part alone (on)
 #	KEEP          1: the cluster's directory stays
+#
+# events.sh names what notify, consumers and soak take.
 #
 # All contenders work on one cluster, on copies of the same rows with the same
 # indexes, and take turns: A B C D, B C D A and so on.
@@ -26,14 +29,16 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/server.sh
 . "$here/../server.sh"
+# shellcheck source=test/bench/events.sh
+. "$here/events.sh"
 
 : "${SECONDS_EACH:=3}" "${ROUNDS:=5}" "${CLIENTS:=1 4 16}" "${PLANS:=30000}"
 : "${REPEATS:=15}" "${FSYNC:=on}" "${KEEP:=}"
 : "${ROUND_TRIP:=500}"
-: "${WORK:=check complete flush distance day bulk size limits}"
+: "${WORK:=check complete flush distance day bulk size notify consumers soak limits}"
 export SERVER_FSYNC=$FSYNC
 most_clients=0
-for clients in $CLIENTS
+for clients in $CLIENTS $WRITERS
 do
 	[ "$clients" -le "$most_clients" ] || most_clients=$clients
 done
@@ -68,7 +73,8 @@ copy_record()
 	dump_record "$target" pre-data | sql -o /dev/null
 	sql -c "SELECT format('INSERT INTO $target.%I SELECT * FROM txplan.%I', relname, relname)
 			FROM pg_class WHERE relnamespace = 'txplan'::regnamespace
-				AND relkind IN ('r', 'p') AND NOT relispartition" |
+				AND relkind IN ('r', 'p') AND NOT relispartition
+				AND relname !~ '^consumer'" |
 		sed '1i SET session_replication_role = replica;
 			s/$/;/' | sql
 	dump_record "$target" post-data | sql -o /dev/null
@@ -81,29 +87,33 @@ dump_record()
 	local target=$1 section=$2 tables
 
 	tables=$(sql -c "SELECT '--table=txplan.' || relname FROM pg_class
-		WHERE relnamespace = 'txplan'::regnamespace AND relkind IN ('r', 'p', 'S')")
+		WHERE relnamespace = 'txplan'::regnamespace AND relkind IN ('r', 'p', 'S')
+			AND relname !~ '^consumer'")
 	# shellcheck disable=SC2086 # a list of options
 	pg_dump --schema-only --section="$section" --no-owner --no-privileges \
 			--no-comments $tables |
 		sed -E -e "s/\btxplan\./$target./g" \
 			-e "s/\b$target\.(new_id|tooth)\b/txplan.\1/g" |
-		awk '/^CREATE (CONSTRAINT )?TRIGGER |^CREATE POLICY |ROW LEVEL SECURITY;$/ { drop = 1 }
+		awk '/^CREATE (CONSTRAINT )?TRIGGER |^CREATE POLICY |ROW LEVEL SECURITY;$| REPLICA TRIGGER / { drop = 1 }
 			!drop { print }
 			/;$/ { drop = 0 }'
 }
 
-# schema_of - the schema in which a contender works: txplan_commit is txplan
-# with another setting.
+# schema_of - the schema in which a contender works: txplan_commit and the like are
+# txplan with another setting.
 schema_of()
 {
-	echo "${1%_commit}"
+	case $1 in
+		txplan_*) echo txplan ;;
+		*) echo "$1" ;;
+	esac
 }
 
 # options_of - the settings of a contender's sessions.
 options_of()
 {
 	case $1 in
-		txplan_commit) echo '-c txplan.notify=commit' ;;
+		txplan_commit | txplan_worker) echo "-c txplan.notify=${1#txplan_}" ;;
 		*) echo '-c txplan.notify=off' ;;
 	esac
 }
@@ -411,7 +421,7 @@ work_limits()
 
 processors=$(nproc 2> /dev/null || echo 1)
 load=$(cut -d ' ' -f 1 /proc/loadavg 2> /dev/null || echo unknown)
-server_require make gcc python3
+server_require make gcc python3 python3-psycopg2
 statements=
 [ ! -f "$("$PG_CONFIG" --sharedir)/extension/pg_stat_statements.control" ] ||
 	statements=pg_stat_statements
@@ -424,7 +434,7 @@ say "building txplan"
 server_build
 server_start "shared_buffers = 512MB" "wal_level = replica" \
 	"max_wal_size = 16GB" "checkpoint_timeout = 1h" \
-	"max_connections = $((most_clients + 20))" \
+	"max_connections = $((most_clients + 40))" \
 	"shared_preload_libraries = '$statements'" \
 	${statements:+"pg_stat_statements.track = none"}
 
@@ -447,7 +457,7 @@ do
 	"work_$work"
 done
 
-python3 "$here/report.py" "$server_dir" --json "$json" \
+"$PYTHON" "$here/report.py" "$server_dir" --json "$json" \
 	--setting "seconds_each=$SECONDS_EACH" --setting "rounds=$ROUNDS" \
 	--setting "plans=$PLANS" --setting "repeats=$REPEATS" \
 	--setting "fsync=$FSYNC" \
