@@ -25,22 +25,6 @@ those that are visible since; NULL while no notifier is at work.
 Returns one row for the database at hand. Errors: 53200 where the server has no
 shared memory left.';
 
--- Few events wait, of many that are kept, which the planner cannot know.
-CREATE FUNCTION txplan.untold_events(told_before xid8)
-RETURNS TABLE (events bigint, oldest timestamptz)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
-SET jit = off
-AS $$
-	SELECT count(*), min(e.occurred_at)
-	FROM txplan.events AS e
-	WHERE e.xid >= told_before
-$$;
-
-COMMENT ON FUNCTION txplan.untold_events(xid8) IS
-'How many events are of transactions from one on, and since when the oldest waits.';
-
 CREATE FUNCTION txplan.event_replicated()
 RETURNS trigger
 LANGUAGE c
@@ -70,7 +54,14 @@ SELECT s.pid,
 	s.errors,
 	s.fallbacks
 FROM txplan.notifier_state() AS s
-CROSS JOIN LATERAL txplan.untold_events(s.told_before) AS l;
+CROSS JOIN LATERAL (
+	-- The second bound holds for all that is visible.  It tells the planner that
+	-- few events wait, of many that are kept.
+	SELECT count(*) AS events, min(e.occurred_at) AS oldest
+	FROM txplan.events AS e
+	WHERE e.xid >= s.told_before
+		AND e.xid < pg_snapshot_xmax(pg_current_snapshot())
+) AS l;
 
 COMMENT ON VIEW txplan.notifier IS 'The notifier of this database: whether it is at work, what it has sent since the server was started, and how far it is behind; one row';
 COMMENT ON COLUMN txplan.notifier.pid IS 'Its process; NULL while none is at work';
@@ -79,7 +70,7 @@ COMMENT ON COLUMN txplan.notifier.mode IS 'How listeners are told of this sessio
 COMMENT ON COLUMN txplan.notifier.events_sent IS 'Events that it told of';
 COMMENT ON COLUMN txplan.notifier.notifications_sent IS 'Notifications that it took: one tells of one event, or of more than 64';
 COMMENT ON COLUMN txplan.notifier.rounds IS 'Transactions that sent them; each wakes every listener once';
-COMMENT ON COLUMN txplan.notifier.last_event IS 'The highest number of the last round''s events; NULL before the first';
+COMMENT ON COLUMN txplan.notifier.last_event IS 'The highest number of an event that it told of; NULL before the first';
 COMMENT ON COLUMN txplan.notifier.lag_events IS 'Events that this session sees and that were not told yet; NULL while no notifier is at work';
 COMMENT ON COLUMN txplan.notifier.lag_seconds IS 'The age of the oldest of them, 0 when there is none';
 COMMENT ON COLUMN txplan.notifier.errors IS 'Rounds that failed and are tried again, and starts that failed; the server''s log has them';

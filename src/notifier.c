@@ -378,7 +378,8 @@ Publish(const Sent *sent)
 	(void) pg_atomic_fetch_add_u64(&slot->events, sent->events);
 	(void) pg_atomic_fetch_add_u64(&slot->notifications, sent->notifications);
 	(void) pg_atomic_fetch_add_u64(&slot->rounds, 1);
-	pg_atomic_write_u64(&slot->last_event, (uint64) sent->last_event);
+	if ((uint64) sent->last_event > pg_atomic_read_u64(&slot->last_event))
+		pg_atomic_write_u64(&slot->last_event, (uint64) sent->last_event);
 }
 
 /*

@@ -113,7 +113,6 @@ my %calls = (
 		FROM (SELECT n.event_id, txplan.retry_event('mourner', n.event_id)
 			FROM txplan.next_events('mourner', 1) AS n OFFSET 0) AS d))},
 	drop_consumer => q{SELECT txplan.drop_consumer('reader')},
-	untold_events => q{SELECT txplan.untold_events(pg_current_xact_id())},
 
 	# Nothing of the record is read.
 	(map { $_ => q{SELECT 0} }
