@@ -439,6 +439,16 @@ $node->safe_psql(
 $node->safe_psql('owned', retitle());
 hears($node, 'owned', 1, 'the next writer starts another');
 
+# ---- However the library comes into the session.
+
+{
+	local $ENV{PGOPTIONS} = '-c session_preload_libraries=txplan';
+
+	$node->safe_psql('record', retitle());
+}
+$node->safe_psql('record', "LOAD 'txplan';" . retitle());
+hears($node, 'record', 2, 'preloaded by the session, or by LOAD');
+
 # ---- DROP EXTENSION ends it, and so does whoever wants the database.
 
 $node->safe_psql('owned',
