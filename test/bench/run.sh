@@ -266,7 +266,7 @@ must_be_same()
 work_complete()
 {
 	take_turns complete complete "$CLIENTS" \
-		txplan txplan_commit bare rules_in_plpgsql application
+		txplan txplan_commit txplan_worker bare rules_in_plpgsql application
 }
 
 # work_flush - the same, but nobody waits for the disk: what the processor does.
