@@ -227,6 +227,10 @@ is( $publisher->safe_psql(
 	'INSERT',
 	'still there are only INSERTs');
 
+is( $sink->safe_psql('warehouse', 'SELECT id, xid FROM txplan.events ORDER BY id'),
+	$publisher->safe_psql('record', 'SELECT id, xid FROM txplan.events ORDER BY id'),
+	'a table that is no record gets xid as it was');
+
 # The rules of a record that receives events sleep: nothing follows from them.
 is( $sink->safe_psql(
 		$_, q{
