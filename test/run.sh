@@ -169,6 +169,29 @@ check_log()
 	fi
 }
 
+# example_drivers - what the programs in examples/ need: says in WITHOUT_ variables
+# what this machine cannot have.
+example_drivers()
+{
+	local modules=$server_dir/node_modules
+
+	# libpq's header is where the original is, not its copy.
+	export PG_CONFIG WITHOUT_LIBPQ='' WITHOUT_PSYCOPG2='' WITHOUT_NODE_PG=''
+	server_try libpq-dev || WITHOUT_LIBPQ=$server_reason
+	server_try python3-psycopg2 || WITHOUT_PSYCOPG2=$server_reason
+
+	# Debian's driver wants Debian's Node; where another is, npm may have it.
+	server_try node node-pg && return
+	WITHOUT_NODE_PG=$server_reason
+	export NODE_PATH=$NODE_PATH:$modules
+	if command -v npm >/dev/null &&
+		npm install --prefix "$server_dir" --ignore-scripts --no-audit --no-fund \
+			--loglevel=error pg@8 > "$server_dir/npm.log" 2>&1 && server_has node-pg
+	then
+		WITHOUT_NODE_PG=
+	fi
+}
+
 # run_prove - runs the TAP tests, which start servers themselves.
 run_prove()
 {
@@ -186,6 +209,10 @@ run_prove()
 		log_timezone = 'UTC'
 		max_prepared_transactions = 10
 	EOF
+
+	case " ${files[*]} " in
+		*_examples.pl*) example_drivers ;;
+	esac
 
 	echo "== TAP tests"
 	(

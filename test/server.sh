@@ -2,6 +2,7 @@
 #
 #	. test/server.sh
 #	server_require make gcc    what is missing is installed, or named (exit 1)
+#	server_try node            the same, but goes on (status 1, $server_reason)
 #	server_prepare             a private copy of the installation
 #	server_build               txplan, built and installed into that copy
 #	server_start 'name = value' ...    a new cluster, with these settings
@@ -45,6 +46,9 @@ then
 fi
 export PYTHON
 
+# Debian's Node looks here by itself, others do not.
+export NODE_PATH=${NODE_PATH:+$NODE_PATH:}/usr/share/nodejs
+
 # server_fail - says why nothing goes on, and ends the script.
 server_fail()
 {
@@ -58,6 +62,8 @@ server_has()
 	case $1 in
 		headers) [ -f "$("$PG_CONFIG" --pgxs 2>/dev/null)" ] ;;
 		server) [ -x "$("$PG_CONFIG" --bindir 2>/dev/null)/postgres" ] ;;
+		libpq-dev) [ -f "$("$PG_CONFIG" --includedir 2>/dev/null)/libpq-fe.h" ] ;;
+		node-pg) node -e 'require("pg")' 2>/dev/null ;;
 		libc) [ -f /usr/include/stdio.h ] || ! command -v dpkg >/dev/null ;;
 		python3-*) "$PYTHON" -c "import ${1#python3-}" 2>/dev/null ;;
 		*::*) perl -M"$1" -e 1 2>/dev/null ;;
@@ -98,6 +104,7 @@ server_packages()
 			server) echo "postgresql${major:+-$major}" ;;
 			libc) echo libc6-dev ;;
 			prove) echo perl ;;
+			node) echo nodejs ;;
 			scan-build) echo clang-tools ;;
 			IPC::Run) echo libipc-run-perl ;;
 			*) echo "$thing" ;;
@@ -165,6 +172,15 @@ server_require()
 		server_has "$thing" ||
 			server_fail "$thing is still missing after installing $packages"
 	done
+}
+
+# server_try - tells whether things are here, or could be installed; if not,
+# server_reason says why.
+server_try()
+{
+	server_reason=$( (server_require "$@") 2>&1 > /dev/null) && return 0
+	server_reason=$(printf '%s\n' "$server_reason" | tail -n 1)
+	return 1
 }
 
 # server_as - runs a command as the user that runs the server.
