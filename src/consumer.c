@@ -307,7 +307,7 @@ CheckScope(FunctionCallInfo fcinfo)
 static bool
 StartsNow(FunctionCallInfo fcinfo)
 {
-	char *start =
+	const char *start =
 		PG_ARGISNULL(2) ? "now" : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
 	if (strcmp(start, "now") != 0 && strcmp(start, "beginning") != 0)

@@ -254,7 +254,7 @@ NotifyOfEvent(int64 id, const char *type, const pg_uuid_t *plan_id,
 		event->plan_id = *plan_id;
 		event->clinic_id = *clinic_id;
 	}
-	else if (event->type != NULL ||
+	else if (event == NULL || event->type != NULL ||
 			 event->subtransaction != GetCurrentSubTransactionId())
 		event = AddNoted(id);
 	event->from = Min(event->from, id);
