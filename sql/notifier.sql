@@ -74,7 +74,7 @@ COMMENT ON COLUMN txplan.notifier.last_event IS 'The highest number of an event 
 COMMENT ON COLUMN txplan.notifier.lag_events IS 'Events that this session sees and that were not told yet; NULL while no notifier is at work';
 COMMENT ON COLUMN txplan.notifier.lag_seconds IS 'The age of the oldest of them, 0 when there is none';
 COMMENT ON COLUMN txplan.notifier.errors IS 'Rounds that failed and are tried again, and starts that failed; the server''s log has them';
-COMMENT ON COLUMN txplan.notifier.fallbacks IS 'Transactions that announced their own events, since no notifier could be started';
+COMMENT ON COLUMN txplan.notifier.fallbacks IS 'Transactions that announced their own events, since no notifier was there to rely on';
 
 -- Rows that are replicated come with the number of another cluster's transaction.
 CREATE OR REPLACE TRIGGER events_replicated

@@ -15,16 +15,13 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "commands/dbcommands.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
-#include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/xid8.h"
 
 #define SLOTS 32
 
@@ -49,21 +46,6 @@ typedef struct Notifiers
 StaticAssertDecl(sizeof(Notifiers) < 4096,
 				 "notifiers must be small enough for the server's reserve");
 
-/* What a session is shown of the slot of its database */
-typedef struct NotifierView
-{
-	int32 pid; /* 0: none is at work */
-	uint32 failed_starts;
-	TimestampTz since;
-	uint64 told_before;
-	int64 events;
-	int64 notifications;
-	int64 rounds;
-	int64 last_event;
-	int64 errors;
-	int64 fallbacks;
-} NotifierView;
-
 /* Attached to by the first event of a backend, and for good */
 static Notifiers *notifiers = NULL;
 static bool cannot_attach = false;
@@ -72,8 +54,6 @@ static bool cannot_attach = false;
 static NotifierSlot *my_slot = NULL;
 
 static bool warned = false;
-
-PG_FUNCTION_INFO_V1(txplan_notifier_state);
 
 /*
  * InitSlot makes a slot that of a database.  The lock is held.
@@ -148,35 +128,68 @@ Attach(void)
 }
 
 /*
- * FindSlot finds the slot of a database.  When it may make one, it takes a free
- * one, else that which is without a worker for the longest.  The lock is held.
+ * IsUnused tells whether a slot has no worker, and awaits none.
+ */
+static bool
+IsUnused(NotifierSlot *slot)
+{
+	return pg_atomic_read_u32(&slot->state) == NOTIFIER_ABSENT &&
+		   pg_atomic_read_u32(&slot->pid) == 0;
+}
+
+/*
+ * FindSlot finds the slot of a database.  The lock is held.
  */
 static NotifierSlot *
-FindSlot(Oid database, bool make)
+FindSlot(Oid database)
 {
-	NotifierSlot *spare = NULL;
 	int i;
 
 	for (i = 0; i < SLOTS; i++)
+		if (pg_atomic_read_u32(&notifiers->slots[i].database) == database)
+			return &notifiers->slots[i];
+	return NULL;
+}
+
+/*
+ * FindSpareSlot finds a free slot, else that which is without a worker for the
+ * longest.  The lock is held.
+ */
+static NotifierSlot *
+FindSpareSlot(void)
+{
+	NotifierSlot *spare = FindSlot(InvalidOid);
+	int i;
+
+	if (spare != NULL)
+		return spare;
+	for (i = 0; i < SLOTS; i++)
 	{
 		NotifierSlot *slot = &notifiers->slots[i];
-		Oid owner = pg_atomic_read_u32(&slot->database);
 
-		if (owner == database)
-			return slot;
-		if (pg_atomic_read_u32(&slot->state) != NOTIFIER_ABSENT ||
-			pg_atomic_read_u32(&slot->pid) != 0)
-			continue;
-		if (spare == NULL || !OidIsValid(owner) ||
-			(OidIsValid(pg_atomic_read_u32(&spare->database)) &&
-			 pg_atomic_read_u64(&slot->tried_at) <
-				 pg_atomic_read_u64(&spare->tried_at)))
+		if (IsUnused(slot) &&
+			(spare == NULL || pg_atomic_read_u64(&slot->tried_at) <
+								  pg_atomic_read_u64(&spare->tried_at)))
 			spare = slot;
 	}
-	if (!make || spare == NULL)
-		return NULL;
-	InitSlot(spare, database);
 	return spare;
+}
+
+/*
+ * HaveSlot finds the slot of a database, or makes a spare one its own.  The lock is
+ * held.
+ */
+static NotifierSlot *
+HaveSlot(Oid database)
+{
+	NotifierSlot *slot = FindSlot(database);
+
+	if (slot != NULL)
+		return slot;
+	slot = FindSpareSlot();
+	if (slot != NULL)
+		InitSlot(slot, database);
+	return slot;
 }
 
 /*
@@ -302,11 +315,10 @@ ClaimStart(NotifierSlot *slot)
 			(void) pg_atomic_fetch_add_u32(&slot->failed_starts, 1);
 			(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
 			pg_atomic_write_u32(&slot->state, NOTIFIER_ABSENT);
-			state = NOTIFIER_ABSENT;
 		}
 		pause =
 			pg_atomic_read_u32(&slot->failed_starts) > 0 ? RETRY_MS : CLAIM_MS;
-		if (state == NOTIFIER_ABSENT && pg_atomic_read_u32(&slot->pid) == 0 &&
+		if (IsUnused(slot) &&
 			(tried > now || TimestampDifferenceExceeds(tried, now, pause)))
 		{
 			pg_atomic_write_u64(&slot->tried_at, (uint64) now);
@@ -376,7 +388,7 @@ WantNotifier(void)
 	if (!IsMine())
 	{
 		SpinLockAcquire(&notifiers->lock);
-		my_slot = FindSlot(MyDatabaseId, true);
+		my_slot = HaveSlot(MyDatabaseId);
 		SpinLockRelease(&notifiers->lock);
 		if (my_slot == NULL)
 		{
@@ -459,7 +471,7 @@ OccupySlot(Oid database)
 
 	Attach();
 	SpinLockAcquire(&notifiers->lock);
-	slot = FindSlot(database, true);
+	slot = HaveSlot(database);
 	if (slot != NULL && pg_atomic_read_u32(&slot->pid) != 0)
 		slot = NULL;
 	if (slot != NULL)
@@ -523,7 +535,7 @@ NotifierWorks(Oid database)
 
 	Attach();
 	SpinLockAcquire(&notifiers->lock);
-	slot = FindSlot(database, false);
+	slot = FindSlot(database);
 	works =
 		slot != NULL && pg_atomic_read_u32(&slot->state) == NOTIFIER_WORKING;
 	SpinLockRelease(&notifiers->lock);
@@ -531,31 +543,17 @@ NotifierWorks(Oid database)
 }
 
 /*
- * SessionMode is how events of this session are told as things are.
+ * CopyNotifier copies what is known of this database, all zero when nothing is.
  */
-static const char *
-SessionMode(const NotifierView *view)
-{
-	const char *mode = GetConfigOption("txplan.notify", false, false);
-
-	/* What failed to start is not relied upon before it works. */
-	if (strcmp(mode, "worker") == 0 && view->failed_starts > 0)
-		return "commit";
-	return mode;
-}
-
-/*
- * CopySlot copies what is known of this database, all zero when nothing is.
- */
-static void
-CopySlot(NotifierView *view)
+void
+CopyNotifier(NotifierView *view)
 {
 	NotifierSlot *slot;
 
 	memset(view, 0, sizeof(NotifierView));
 	Attach();
 	SpinLockAcquire(&notifiers->lock);
-	slot = FindSlot(MyDatabaseId, false);
+	slot = FindSlot(MyDatabaseId);
 	if (slot != NULL)
 	{
 		if (pg_atomic_read_u32(&slot->state) == NOTIFIER_WORKING)
@@ -570,39 +568,7 @@ CopySlot(NotifierView *view)
 		view->errors = (int64) pg_atomic_read_u64(&slot->errors);
 		view->fallbacks = (int64) pg_atomic_read_u64(&slot->fallbacks);
 	}
+	else if (FindSpareSlot() == NULL)
+		view->failed_starts = 1;
 	SpinLockRelease(&notifiers->lock);
-}
-
-/*
- * txplan_notifier_state returns the one row of view txplan.notifier, as far as
- * shared memory knows it.
- */
-Datum
-txplan_notifier_state(PG_FUNCTION_ARGS)
-{
-	NotifierView view;
-	TupleDesc descriptor;
-	Datum values[10];
-	bool nulls[10] = { false };
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "the result of \"%s\" is no row", "txplan_notifier_state");
-	CopySlot(&view);
-	values[0] = Int32GetDatum(view.pid);
-	nulls[0] = view.pid == 0;
-	values[1] = TimestampTzGetDatum(view.since);
-	nulls[1] = view.pid == 0;
-	values[2] = CStringGetTextDatum(SessionMode(&view));
-	values[3] = Int64GetDatum(view.events);
-	values[4] = Int64GetDatum(view.notifications);
-	values[5] = Int64GetDatum(view.rounds);
-	values[6] = Int64GetDatum(view.last_event);
-	nulls[6] = view.last_event == 0;
-	values[7] = Int64GetDatum(view.errors);
-	values[8] = Int64GetDatum(view.fallbacks);
-	values[9] =
-		FullTransactionIdGetDatum(FullTransactionIdFromU64(view.told_before));
-	nulls[9] = view.pid == 0 || view.told_before == 0;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
 }

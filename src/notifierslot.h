@@ -9,6 +9,7 @@
 
 #include "port/atomics.h"
 #include "postmaster/bgworker.h"
+#include "utils/timestamp.h"
 
 /* After an exit that was not asked for, a worker is restarted so soon. */
 #define NOTIFIER_RESTART_SECONDS 5
@@ -48,6 +49,21 @@ typedef struct NotifierSlot
 	pg_atomic_uint64 fallbacks;
 } NotifierSlot;
 
+/* What a session is shown of the slot of its database */
+typedef struct NotifierView
+{
+	int32 pid; /* 0: none is at work */
+	uint32 failed_starts;
+	TimestampTz since;
+	uint64 told_before;
+	int64 events;
+	int64 notifications;
+	int64 rounds;
+	int64 last_event;
+	int64 errors;
+	int64 fallbacks;
+} NotifierView;
+
 /* for writers */
 extern void WantNotifier(void);
 extern bool NotifierTells(void);
@@ -61,5 +77,8 @@ extern NotifierSlot *OccupySlot(Oid database);
 extern void BeginWork(NotifierSlot *slot);
 extern void LeaveSlot(NotifierSlot *slot, bool failed, bool forever);
 extern bool NotifierWorks(Oid database);
+
+/* for the view */
+extern void CopyNotifier(NotifierView *view);
 
 #endif /* TXPLAN_NOTIFIERSLOT_H */

@@ -4,6 +4,7 @@
 use strict;
 use warnings FATAL => 'all';
 
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Record;
@@ -379,6 +380,29 @@ sleep 6;
 wait_for_workers($node, 'record', 'there is one worker, not two');
 $node->safe_psql('record', retitle());
 hears($node, 'record', 1, 'and it is at work');
+
+# Again and again, under writers.
+my $pgbench = IPC::Run::start(
+	[
+		'pgbench', '--no-vacuum', '--client', 4, '--time', 4,
+		'--file', $script, $node->connstr('record')
+	],
+	'>', \my $bench_out, '2>', \my $bench_err);
+
+foreach (1 .. 8)
+{
+	sleep 0.4;
+	$node->safe_psql(
+		'postgres', q{
+		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE backend_type = 'txplan notifier'});
+}
+IPC::Run::finish($pgbench);
+my ($transactions) =
+  $bench_out =~ /transactions actually processed: (\d+)/ or die $bench_err;
+hears($node, 'record', $transactions,
+	'the worker is ended again and again, and no event is lost');
+wait_for_workers($node, 'record', 'it is back');
 
 # kill -9: the whole server starts anew, and the worker with it.
 $pid = notifier($node, 'record', 'pid');
