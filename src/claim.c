@@ -59,8 +59,7 @@ TakeLock(int kind, int consumer, int number)
 	LOCKTAG tag;
 
 	SlotTag(&tag, kind, consumer, number);
-	return LockAcquireExtended(&tag, ExclusiveLock, true, true, false, NULL) !=
-		   LOCKACQUIRE_NOT_AVAIL;
+	return TryLockAcquire(&tag, ExclusiveLock, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 static bool

@@ -33,6 +33,18 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/*
+ * TryLockAcquire takes a lock if it is free; it raises nothing when there is no
+ * room for one more.
+ */
+#if PG_VERSION_NUM >= 180000
+#define TryLockAcquire(tag, mode, of_session) \
+	LockAcquireExtended(tag, mode, of_session, true, false, NULL, false)
+#else
+#define TryLockAcquire(tag, mode, of_session) \
+	LockAcquireExtended(tag, mode, of_session, true, false, NULL)
+#endif
+
 #if PG_VERSION_NUM < 170000
 
 #define MyProcNumber (MyProc->pgprocno)
