@@ -29,10 +29,14 @@
 /* So many sessions of a consumer are counted; more share as if they were so many */
 #define SEAT_COUNT 32
 
+/* What is kept in the place of a batch */
+#define UNTIL_END 0	 /* slots that are held until the transaction ends */
+#define UNSETTLED -1 /* slots that were taken; an error gives them back */
+
 typedef struct KeptBatch
 {
 	int consumer;
-	int64 batch_id; /* 0 for slots that are held until the transaction ends */
+	int64 batch_id;				  /* or one of the above */
 	SubTransactionId opened_in;	  /* 0 once that has committed */
 	SubTransactionId finished_in; /* 0 while it is open */
 	int nslots;
@@ -82,17 +86,6 @@ GiveLock(int kind, int consumer, int number)
 }
 
 /*
- * ClaimSlot takes a slot; false when another session has it.  One that this
- * session has already is not taken twice.
- */
-bool
-ClaimSlot(int consumer, int slot)
-{
-	return HoldsLock(LOCK_SLOT, consumer, slot) ||
-		   TakeLock(LOCK_SLOT, consumer, slot);
-}
-
-/*
  * IsKept tells whether anything that is kept has a slot.
  */
 static bool
@@ -109,13 +102,96 @@ IsKept(int consumer, int slot)
 }
 
 /*
+ * Keep adds slots to what this session holds.
+ */
+static KeptBatch *
+Keep(int consumer, int64 batch_id)
+{
+	KeptBatch *batch = (KeptBatch *) MemoryContextAllocZero(TopMemoryContext,
+															sizeof(KeptBatch));
+
+	batch->consumer = consumer;
+	batch->batch_id = batch_id;
+	batch->opened_in = GetCurrentSubTransactionId();
+	batch->next = kept;
+	kept = batch;
+	return batch;
+}
+
+/*
+ * KeepSlots finds or makes what has slots of a consumer for one of the reasons
+ * above, with room for one more.  It goes with the (sub)transaction.
+ */
+static KeptBatch *
+KeepSlots(int consumer, int64 reason)
+{
+	KeptBatch *batch;
+
+	for (batch = kept; batch != NULL; batch = batch->next)
+		if (batch->batch_id == reason && batch->consumer == consumer &&
+			batch->opened_in == GetCurrentSubTransactionId() &&
+			batch->nslots < SLOT_COUNT)
+			return batch;
+	batch = Keep(consumer, reason);
+	batch->finished_in = batch->opened_in;
+	return batch;
+}
+
+/*
+ * ClaimSlot takes a slot; false when another session has it.  One that this
+ * session has already is not taken twice.  Whatever error comes before it is
+ * settled what becomes of the slot, it is given back.
+ */
+bool
+ClaimSlot(int consumer, int slot)
+{
+	KeptBatch *unsettled;
+
+	if (HoldsLock(LOCK_SLOT, consumer, slot))
+		return true;
+	unsettled = KeepSlots(consumer, UNSETTLED);
+	if (!TakeLock(LOCK_SLOT, consumer, slot))
+		return false;
+	unsettled->slots[unsettled->nslots++] = slot;
+	return true;
+}
+
+/*
+ * Unsettle takes a slot out of those that were taken.
+ */
+static void
+Unsettle(int consumer, int slot)
+{
+	KeptBatch *batch;
+	int i;
+
+	for (batch = kept; batch != NULL; batch = batch->next)
+		for (i = 0; batch->batch_id == UNSETTLED && i < batch->nslots; i++)
+			if (batch->consumer == consumer && batch->slots[i] == slot)
+				batch->slots[i--] = batch->slots[--batch->nslots];
+}
+
+/*
  * ReleaseSlot gives a slot back, unless a batch has it.
  */
 void
 ReleaseSlot(int consumer, int slot)
 {
+	Unsettle(consumer, slot);
 	if (!IsKept(consumer, slot))
 		GiveLock(LOCK_SLOT, consumer, slot);
+}
+
+/*
+ * ReleaseSlotAtEnd gives a slot back when the transaction ends: its place was
+ * moved, which others do not see before.
+ */
+void
+ReleaseSlotAtEnd(int consumer, int slot)
+{
+	KeptBatch *batch = KeepSlots(consumer, UNTIL_END);
+
+	batch->slots[batch->nslots++] = slot;
 }
 
 /*
@@ -170,23 +246,6 @@ CountWorkers(int consumer)
 }
 
 /*
- * Keep adds slots to what this session holds.
- */
-static KeptBatch *
-Keep(int consumer, int64 batch_id)
-{
-	KeptBatch *batch = (KeptBatch *) MemoryContextAllocZero(TopMemoryContext,
-															sizeof(KeptBatch));
-
-	batch->consumer = consumer;
-	batch->batch_id = batch_id;
-	batch->opened_in = GetCurrentSubTransactionId();
-	batch->next = kept;
-	kept = batch;
-	return batch;
-}
-
-/*
  * KeepBatch notes a batch whose slots this session has taken.
  */
 void
@@ -196,28 +255,6 @@ KeepBatch(int consumer, int64 batch_id, const int16 *slots, int nslots)
 
 	batch->nslots = nslots;
 	memcpy(batch->slots, slots, sizeof(int16) * nslots);
-}
-
-/*
- * ReleaseSlotAtEnd gives a slot back when the transaction ends: its place was
- * moved, which others do not see before.
- */
-void
-ReleaseSlotAtEnd(int consumer, int slot)
-{
-	KeptBatch *batch;
-
-	for (batch = kept; batch != NULL; batch = batch->next)
-		if (batch->batch_id == 0 && batch->consumer == consumer &&
-			batch->opened_in == GetCurrentSubTransactionId() &&
-			batch->nslots < SLOT_COUNT)
-			break;
-	if (batch == NULL)
-	{
-		batch = Keep(consumer, 0);
-		batch->finished_in = batch->opened_in;
-	}
-	batch->slots[batch->nslots++] = slot;
 }
 
 /*
@@ -281,7 +318,8 @@ Drop(KeptBatch **place)
 }
 
 /*
- * ForgetBatch gives back the slots of a batch that is not there any more.
+ * ForgetBatch gives back the slots of a batch that is not there any more.  One
+ * that was finished in this transaction keeps them until it ends.
  */
 void
 ForgetBatch(int consumer, int64 batch_id)
@@ -290,7 +328,8 @@ ForgetBatch(int consumer, int64 batch_id)
 
 	while (*place != NULL)
 	{
-		if ((*place)->consumer == consumer && (*place)->batch_id == batch_id)
+		if ((*place)->consumer == consumer && (*place)->batch_id == batch_id &&
+			(*place)->finished_in == 0)
 			Drop(place);
 		else
 			place = &(*place)->next;
@@ -322,7 +361,8 @@ EndOfTransaction(XactEvent event, void *argument)
 	if (event == XACT_EVENT_PRE_PREPARE)
 	{
 		for (; *place != NULL; place = &(*place)->next)
-			if ((*place)->opened_in != 0 || (*place)->finished_in != 0)
+			if ((*place)->batch_id != UNSETTLED &&
+				((*place)->opened_in != 0 || (*place)->finished_in != 0))
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("cannot prepare a transaction that has read or "
