@@ -505,6 +505,26 @@ CheckDelay(FunctionCallInfo fcinfo)
 }
 
 /*
+ * BatchOf is the open batch that an event is in; P0002 when it is in none.
+ */
+static Datum
+BatchOf(const Consumer *consumer, Datum *arguments)
+{
+	Datum batch_id;
+	bool isnull;
+
+	if (!QueryRow(&find_batch_of, AS_OWNER_NOW, arguments, NULL, &batch_id,
+				  &isnull))
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("event " INT64_FORMAT
+						" is in no open batch of consumer \"%s\"",
+						DatumGetInt64(arguments[1]), consumer->name),
+				 errhint("Retry an event before its batch is finished.")));
+	return batch_id;
+}
+
+/*
  * txplan_retry_event takes an event out of its batch, to come again later; false
  * when it came often enough and is a dead letter now.
  */
@@ -525,15 +545,11 @@ txplan_retry_event(PG_FUNCTION_ARGS)
 	CheckTextArgument(fcinfo, 3, "error", NOTE_MAX_CHARS, true);
 	arguments[0] = Int32GetDatum(consumer.id);
 	arguments[1] = PG_GETARG_DATUM(1);
-	if (!QueryRow(&find_batch_of, AS_OWNER_NOW, arguments, NULL, &batch_id,
-				  &isnull))
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("event " INT64_FORMAT
-						" is in no open batch of consumer \"%s\"",
-						PG_GETARG_INT64(1), consumer.name),
-				 errhint("Retry an event before its batch is finished.")));
+	batch_id = BatchOf(&consumer, arguments);
 	TakeBatch(&consumer, DatumGetInt64(batch_id));
+
+	/* Another may have retried it since, when the batch was nobody's. */
+	(void) BatchOf(&consumer, arguments);
 	if (QueryRow(&count_retries, AS_OWNER_NOW, arguments, NULL, &found,
 				 &isnull))
 		retries = DatumGetInt32(found);
