@@ -18,12 +18,16 @@
 
 /*
  * Two sessions may note the same at once: neither waits for the other, and they
- * note the same number, since neither sees an event of this cluster.
+ * note the same number, since neither sees an event of this cluster.  Who sees
+ * one sees with the same snapshot that its origin is noted.
  */
 SAVED_QUERY(insert_origin,
 			"INSERT INTO txplan.event_origins (first_event_id, system_identifier) "
 			"SELECT coalesce((SELECT pg_catalog.max(e.id) FROM txplan.events AS e), "
-			"0)" PLUS "1, $1",
+			"0)" PLUS "1, $1 "
+			"WHERE coalesce((SELECT o.system_identifier" NE "$1 "
+			"FROM txplan.event_origins AS o "
+			"ORDER BY o.first_event_id DESC, o.since DESC LIMIT 1), true)",
 			INT8OID);
 
 SAVED_QUERY_OF_NOTHING(find_current,
@@ -50,7 +54,7 @@ static bool is_noted = false;
 static void
 EndOfTransaction(XactEvent event, void *argument)
 {
-	if (event == XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		is_noted = false;
 }
 
@@ -97,7 +101,7 @@ InsertOrigin(Datum mine)
 {
 	if (!IsLogicalWorker())
 	{
-		EngineWriteRows(&insert_origin, TABLE_EVENT_ORIGINS, &mine, NULL, 1);
+		(void) EngineWrite(&insert_origin, TABLE_EVENT_ORIGINS, &mine, NULL);
 		return;
 	}
 	ConnectSpi();
