@@ -604,6 +604,29 @@ IsEngineWriting(Relation relation)
 }
 
 /*
+ * RaiseEngineTable says that a table is not the client's, and whom to ask.
+ */
+pg_noreturn static void
+RaiseEngineTable(Relation relation)
+{
+	bool of_consumers = strncmp(RelationGetRelationName(relation), "consumer",
+								strlen("consumer")) == 0;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_TX_ENGINE_OWNED),
+			 errmsg("table \"%s\" is written by the engine alone",
+					RelationGetRelationName(relation)),
+			 of_consumers ?
+				 errdetail("Its rows follow from what consumers do.") :
+				 errdetail("Its rows follow from what is done with plans."),
+			 of_consumers ?
+				 errhint("Call create_consumer, next_events, finish_events, "
+						 "retry_event, revive_event or drop_consumer.") :
+				 errhint("Change the plan, its items or its sessions."),
+			 errtable(relation)));
+}
+
+/*
  * txplan_engine_only keeps everyone but the engine from a table.
  */
 Datum
@@ -612,13 +635,7 @@ txplan_engine_only(PG_FUNCTION_ARGS)
 	TriggerData *trigger = OurTrigger(fcinfo, "engine_only");
 
 	if (!IsEngineWriting(trigger->tg_relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_TX_ENGINE_OWNED),
-				 errmsg("table \"%s\" is written by the engine alone",
-						RelationGetRelationName(trigger->tg_relation)),
-				 errdetail("Its rows follow from what is done with plans."),
-				 errhint("Change the plan, its items or its sessions."),
-				 errtable(trigger->tg_relation)));
+		RaiseEngineTable(trigger->tg_relation);
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
