@@ -169,12 +169,12 @@ AS $$
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(cardinality(o.event_ids)), 0) AS open, min(o.first_at) AS oldest
 		FROM txplan.consumer_batches AS o
-		WHERE o.consumer = c.id
+		WHERE o.consumer = c.id AND o.event_ids <> '{}'
 	) AS b
 	CROSS JOIN LATERAL (
-		SELECT count(*) AS retries, min(q.occurred_at) AS oldest
+		SELECT count(*) FILTER (WHERE q.batch_id IS NULL) AS retries, min(q.occurred_at) AS oldest
 		FROM txplan.consumer_retries AS q
-		WHERE q.consumer = c.id AND q.batch_id IS NULL
+		WHERE q.consumer = c.id
 	) AS r
 	CROSS JOIN LATERAL (
 		SELECT count(*) AS dead FROM txplan.consumer_dead AS x WHERE x.consumer = c.id
