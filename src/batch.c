@@ -85,7 +85,7 @@ typedef struct Reading
 	Slot slots[SLOT_COUNT];
 	bool is_past;	   /* reading what another cluster wrote */
 	int64 next_origin; /* from here on, done and seen say nothing */
-	int64 until_id;	   /* no event that can be seen now has a higher number */
+	int64 past_end;	   /* the last number of what another cluster wrote */
 	Sight *now;
 	HTAB *waiting_plans; /* which have events that were put back */
 	Numbers taken;
@@ -114,10 +114,6 @@ SAVED_QUERY(read_retries,
 			"ORDER BY r.event_id",
 			INT4OID);
 
-/* Not the sequence: on a subscriber that stands still. */
-SAVED_QUERY_OF_NOTHING(last_number, "SELECT coalesce(pg_catalog.max(e.id), 0) "
-									"FROM txplan.events AS e");
-
 #define OF_CONSUMER                             \
 	"e.id OPERATOR(pg_catalog.>=) $3 "          \
 	"AND ($4 IS NULL OR e.type" EQ "ANY ($4)) " \
@@ -136,8 +132,9 @@ SAVED_QUERY(find_new, NEW_EVENTS "LIMIT $8", XID8OID, XID8ARRAYOID, INT8OID,
 			TEXTARRAYOID, UUIDOID, UUIDOID, XID8OID, INT8OID);
 
 /* OFFSET keeps the planner from going through all events by their numbers. */
-SAVED_QUERY(find_first_new,
-			"SELECT pg_catalog.min(n.id) FROM (" NEW_EVENTS "OFFSET 0) AS n",
+SAVED_QUERY(find_span,
+			"SELECT pg_catalog.min(n.id), pg_catalog.max(n.id) FROM (" NEW_EVENTS
+			"OFFSET 0) AS n",
 			XID8OID, XID8ARRAYOID, INT8OID, TEXTARRAYOID, UUIDOID, UUIDOID,
 			XID8OID);
 
@@ -161,9 +158,11 @@ SAVED_QUERY(write_slots,
 			"rate_at = CASE WHEN s.slot" EQ "$7 THEN "
 			"pg_catalog.clock_timestamp() ELSE s.rate_at END "
 			"FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), "
-			"pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)) "
-			"AS w (slot, done, seen, last_id, until_id) "
-			"WHERE s.consumer" EQ "$1 AND s.slot" EQ "w.slot",
+			"pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), "
+			"pg_catalog.unnest($9)) "
+			"AS w (slot, done, seen, last_id, until_id, turn) "
+			"WHERE s.consumer" EQ "$1 AND s.slot" EQ "w.slot "
+			"AND s.turn" EQ "w.turn",
 			INT4OID, INT2ARRAYOID, PG_SNAPSHOTARRAYOID, PG_SNAPSHOTARRAYOID,
 			INT8ARRAYOID, INT8ARRAYOID, INT2OID, FLOAT8OID);
 
@@ -411,8 +410,6 @@ static void
 FindEpoch(Reading *reading)
 {
 	Origin current;
-	Datum last;
-	bool isnull;
 
 	EnsureOrigin();
 	CurrentOrigin(&current);
@@ -425,14 +422,12 @@ FindEpoch(Reading *reading)
 		reading->next_origin =
 			Min(OriginAfter(reading->consumer.origin), current.first_event_id);
 		reading->now = SightOf(ALL_XIDS, ALL_XIDS);
-		reading->until_id = current.first_event_id - 1;
+		reading->past_end = current.first_event_id - 1;
 	}
 	else
 	{
 		reading->next_origin = PG_INT64_MAX;
 		reading->now = SightNow();
-		(void) QueryRow(&last_number, AS_OWNER_NOW, NULL, NULL, &last, &isnull);
-		reading->until_id = DatumGetInt64(last);
 	}
 }
 
@@ -722,15 +717,16 @@ RunningBelow(const Reading *reading, uint64 low)
 static bool
 OpenWindows(Reading *reading, Datum *arguments, const char *nulls)
 {
-	Datum first = Int64GetDatum(reading->consumer.origin);
-	bool isnull = false;
+	Datum span[2] = { Int64GetDatum(reading->consumer.origin),
+					  Int64GetDatum(reading->past_end) };
+	bool isnull[2] = { false, false };
 	bool opened = false;
 	int i;
 
 	if (arguments != NULL)
-		(void) QueryRow(&find_first_new, AS_OWNER_NOW, arguments, nulls, &first,
-						&isnull);
-	if (isnull)
+		(void) QueryRow(&find_span, AS_OWNER_NOW, arguments, nulls, span,
+						isnull);
+	if (isnull[0])
 		return false;
 	for (i = 0; i < SLOT_COUNT; i++)
 	{
@@ -746,8 +742,8 @@ OpenWindows(Reading *reading, Datum *arguments, const char *nulls)
 		}
 		slot->held = true;
 		slot->seen = reading->now;
-		slot->last_id = DatumGetInt64(first) - 1;
-		slot->until_id = reading->until_id;
+		slot->last_id = DatumGetInt64(span[0]) - 1;
+		slot->until_id = DatumGetInt64(span[1]);
 		opened = true;
 	}
 	return opened;
@@ -799,7 +795,7 @@ TakeNew(Reading *reading, Waiting *events, int n, bool many_in_vain)
 		{
 			slot->seen = reading->now;
 			slot->last_id = events[taken - 1].id;
-			slot->until_id = reading->until_id;
+			slot->until_id = events[n - 1].id;
 		}
 	}
 }
