@@ -39,8 +39,12 @@
 /* So many events are sorted; of more the window is read by their numbers */
 #define SORTED_MAX 20000
 
-/* When so many events are read in vain, places move that have none to hand out */
+/*
+ * When so many events are read in vain, or there were so many transactions, places
+ * move that have none to hand out.
+ */
 #define VAIN_MAX 1000
+#define FAR_BEHIND 10000
 
 /* Another session was faster so often: let it */
 #define ATTEMPTS_MAX 10
@@ -579,6 +583,25 @@ IsRead(const Slot *slot, bool in_window)
 }
 
 /*
+ * MoveIdle lets the places of slots move that have nothing to hand out, so that
+ * the events of others are not read again and again.
+ */
+static void
+MoveIdle(Reading *reading, bool in_window)
+{
+	int i;
+
+	for (i = 0; i < SLOT_COUNT; i++)
+	{
+		Slot *slot = &reading->slots[i];
+
+		if (IsRead(slot, in_window) && !slot->held &&
+			ClaimSlot(reading->consumer.id, i))
+			slot->held = true;
+	}
+}
+
+/*
  * ReadWindow adds events of the windows that are open, in the order of their
  * numbers, and closes those windows that it comes to the end of.
  */
@@ -588,6 +611,8 @@ ReadWindow(Reading *reading)
 	int64 after = PG_INT64_MAX;
 	int64 until = 0;
 	int chunk = Max(256, 2 * reading->max_events);
+	int before = reading->taken.count + reading->behind.count;
+	int64 in_vain = 0;
 	uint64 rows;
 	int i;
 
@@ -618,6 +643,7 @@ ReadWindow(Reading *reading)
 			Slot *slot = &reading->slots[SlotOf(&event.plan_id)];
 
 			after = event.id;
+			in_vain++;
 			if (IsRead(slot, true) &&
 				IsWaiting(reading, slot, slot->seen, event.id, xid))
 				Take(reading, &event);
@@ -626,6 +652,9 @@ ReadWindow(Reading *reading)
 		CHECK_FOR_INTERRUPTS();
 	} while (rows == (uint64) chunk && !IsFull(reading));
 
+	in_vain -= reading->taken.count + reading->behind.count - before;
+	if (in_vain > VAIN_MAX || reading->share == 0)
+		MoveIdle(reading, true);
 	for (i = 0; i < SLOT_COUNT; i++)
 	{
 		Slot *slot = &reading->slots[i];
@@ -750,25 +779,6 @@ OpenWindows(Reading *reading, Datum *arguments, const char *nulls)
 }
 
 /*
- * MoveIdle moves the places of slots that have nothing to hand out, so that what
- * others wrote is not read again and again.
- */
-static void
-MoveIdle(Reading *reading)
-{
-	int i;
-
-	for (i = 0; i < SLOT_COUNT; i++)
-	{
-		Slot *slot = &reading->slots[i];
-
-		if (IsRead(slot, false) && !slot->held &&
-			ClaimSlot(reading->consumer.id, i))
-			slot->held = true;
-	}
-}
-
-/*
  * TakeNew adds events in the order of their numbers, and moves the places of the
  * slots that are held.
  */
@@ -782,7 +792,7 @@ TakeNew(Reading *reading, Waiting *events, int n, bool many_in_vain)
 	while (taken < n && !IsFull(reading))
 		Take(reading, &events[taken++]);
 	if (taken == n && many_in_vain)
-		MoveIdle(reading);
+		MoveIdle(reading, false);
 	for (i = 0; i < SLOT_COUNT; i++)
 	{
 		Slot *slot = &reading->slots[i];
@@ -847,7 +857,9 @@ ReadNew(Reading *reading)
 			IsWaiting(reading, slot, reading->now, events[n].id, xid))
 			n++;
 	}
-	TakeNew(reading, events, n, reading->share == 0 || rows - n > VAIN_MAX);
+	TakeNew(reading, events, n,
+			reading->share == 0 || rows - n > VAIN_MAX ||
+				reading->now->xmax - low > FAR_BEHIND);
 	FinishSpi();
 	return false;
 }
@@ -1207,6 +1219,7 @@ txplan_pass_events(PG_FUNCTION_ARGS)
 	ReadSlots(reading);
 	(void) ReadBatches(reading, false);
 	FindEpoch(reading);
+	ReadWindow(reading);
 	(void) ReadNew(reading);
 	for (i = 0; i < SLOT_COUNT; i++)
 		held += reading->slots[i].held;
