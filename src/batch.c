@@ -168,7 +168,7 @@ SAVED_QUERY(write_slots,
 			"WHERE s.consumer" EQ "$1 AND s.slot" EQ "w.slot "
 			"AND s.turn" EQ "w.turn",
 			INT4OID, INT2ARRAYOID, PG_SNAPSHOTARRAYOID, PG_SNAPSHOTARRAYOID,
-			INT8ARRAYOID, INT8ARRAYOID, INT2OID, FLOAT8OID);
+			INT8ARRAYOID, INT8ARRAYOID, INT2OID, FLOAT8OID, INT8ARRAYOID);
 
 SAVED_QUERY(insert_batch,
 			"INSERT INTO txplan.consumer_batches "
@@ -910,7 +910,9 @@ IsStillSo(Reading *reading)
 }
 
 /*
- * WriteSlots writes the places of the slots that are held.
+ * WriteSlots writes the places of the slots that are held.  40001 when one has
+ * moved since it was read, as can be only when its session let go of its locks,
+ * by pg_advisory_unlock_all(), before its transaction ended.
  */
 static void
 WriteSlots(Reading *reading)
@@ -921,7 +923,8 @@ WriteSlots(Reading *reading)
 	bool no_seen[SLOT_COUNT];
 	Datum last[SLOT_COUNT];
 	Datum until[SLOT_COUNT];
-	Datum arguments[8];
+	Datum turns[SLOT_COUNT];
+	Datum arguments[9];
 	int n = 0;
 	int i;
 
@@ -937,6 +940,7 @@ WriteSlots(Reading *reading)
 		seen[n] = no_seen[n] ? (Datum) 0 : WriteSight(slot->seen);
 		last[n] = Int64GetDatum(slot->last_id);
 		until[n] = Int64GetDatum(slot->until_id);
+		turns[n] = Int64GetDatum(slot->turn);
 		n++;
 	}
 	arguments[0] = Int32GetDatum(reading->consumer.id);
@@ -947,7 +951,15 @@ WriteSlots(Reading *reading)
 	arguments[5] = ArrayOf(until, NULL, n, INT8OID);
 	arguments[6] = reading->taken.count > 0 ? slots[0] : Int16GetDatum(-1);
 	arguments[7] = Float8GetDatum(reading->taken.count / 60.0);
-	EngineWriteRows(&write_slots, TABLE_CONSUMER_SLOTS, arguments, NULL, n);
+	arguments[8] = ArrayOf(turns, NULL, n, INT8OID);
+	if (EngineWrite(&write_slots, TABLE_CONSUMER_SLOTS, arguments, NULL) !=
+		(uint64) n)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("another session was handed events of consumer \"%s\" "
+						"meanwhile",
+						reading->consumer.name),
+				 errhint("Run the transaction again.")));
 }
 
 /*
@@ -1083,7 +1095,8 @@ typedef enum Outcome
 {
 	OUTCOME_BATCH,
 	OUTCOME_NOTHING,
-	OUTCOME_AGAIN, /* something moved, or somebody else was faster */
+	OUTCOME_MOVED,	  /* places moved: there may be something behind them */
+	OUTCOME_TOO_LATE, /* somebody else was faster */
 } Outcome;
 
 /*
@@ -1098,7 +1111,7 @@ TryBatch(Reading *reading, int64 *batch_id)
 	ReadSlots(reading);
 	*batch_id = ReadBatches(reading, true);
 	if (*batch_id != 0)
-		return Adopt(reading, *batch_id) ? OUTCOME_BATCH : OUTCOME_AGAIN;
+		return Adopt(reading, *batch_id) ? OUTCOME_BATCH : OUTCOME_TOO_LATE;
 	FindEpoch(reading);
 	TakeRetries(reading);
 	ReadWindow(reading);
@@ -1110,17 +1123,17 @@ TryBatch(Reading *reading, int64 *batch_id)
 	if (held > 0 && !IsStillSo(reading))
 	{
 		ReleaseAll(reading);
-		return OUTCOME_AGAIN;
+		return OUTCOME_TOO_LATE;
 	}
 	if (held > 0)
 	{
 		*batch_id = Settle(reading);
-		return *batch_id != 0 ? OUTCOME_BATCH : OUTCOME_AGAIN;
+		return *batch_id != 0 ? OUTCOME_BATCH : OUTCOME_MOVED;
 	}
 	if (reading->is_past)
 	{
 		if (LeavePast(reading))
-			return OUTCOME_AGAIN;
+			return OUTCOME_MOVED;
 		ReleaseAll(reading);
 	}
 	return OUTCOME_NOTHING;
@@ -1130,23 +1143,26 @@ TryBatch(Reading *reading, int64 *batch_id)
  * FindBatch finds the next batch; 0 when there is none.
  */
 static int64
-FindBatch(const Consumer *consumer, int max_events)
+FindBatch(Consumer *consumer, int max_events)
 {
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context =
 		AllocSetContextCreate(old, "txplan batch", ALLOCSET_DEFAULT_SIZES);
-	Outcome outcome = OUTCOME_AGAIN;
-	int64 batch_id = 0;
-	int attempt;
+	Outcome outcome;
+	int64 batch_id;
+	int too_late = 0;
 
-	for (attempt = 0; attempt < ATTEMPTS_MAX && outcome == OUTCOME_AGAIN;
-		 attempt++)
+	do
 	{
+		CHECK_FOR_INTERRUPTS();
 		batch_id = 0;
 		outcome =
 			TryBatch(MakeReading(context, consumer, max_events), &batch_id);
-	}
-	MemoryContextSwitchTo(old);
+		MemoryContextSwitchTo(old);
+		if (outcome == OUTCOME_MOVED)
+			(void) FindConsumer(consumer->name, consumer);
+	} while (outcome == OUTCOME_MOVED ||
+			 (outcome == OUTCOME_TOO_LATE && ++too_late < ATTEMPTS_MAX));
 	MemoryContextDelete(context);
 	return outcome == OUTCOME_BATCH ? batch_id : 0;
 }
