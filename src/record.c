@@ -7,6 +7,7 @@
  */
 #include "record.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
@@ -14,12 +15,15 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -91,6 +95,8 @@ typedef struct RecordState
 	Oid owner;
 	Oid tables[TABLE_COUNT];
 	Oid stranger[TABLE_COUNT]; /* a trigger's function of another owner */
+	int npartitions;
+	Oid *partitions; /* of events, in order, in TopMemoryContext */
 	Oid versions;
 	Oid event_sequence;
 } RecordState;
@@ -108,6 +114,18 @@ PG_FUNCTION_INFO_V1(txplan_ensure_table_is_ours);
 
 static void FindStrangers(RecordState *state);
 static void ForgetFunctions(Datum argument, int cache, uint32 hash);
+
+/*
+ * CompareOids orders relations.
+ */
+static int
+CompareOids(const void *left, const void *right)
+{
+	Oid a = *(const Oid *) left;
+	Oid b = *(const Oid *) right;
+
+	return a < b ? -1 : a > b;
+}
 
 /*
  * ForgetRecord is told of every change of a relation.  It may be called at any
@@ -129,6 +147,9 @@ ForgetRecord(Datum argument, Oid relation)
 	for (i = 0; i < TABLE_COUNT; i++)
 		if (record_state.tables[i] == relation)
 			record_state.valid = false;
+	if (bsearch(&relation, record_state.partitions, record_state.npartitions,
+				sizeof(Oid), CompareOids) != NULL)
+		record_state.valid = false;
 }
 
 /*
@@ -216,6 +237,8 @@ RequireRecord(void)
 	found.valid = true;
 
 	/* The query below runs as the owner, so what was found goes in before. */
+	if (record_state.partitions != NULL)
+		pfree(record_state.partitions);
 	record_state = found;
 	PG_TRY();
 	{
@@ -236,52 +259,74 @@ RequireRecord(void)
 }
 
 /*
- * StrangerOn returns a function of a trigger on a relation, or on a partition of
- * it, that belongs neither to the record's owner nor to a superuser.
+ * StrangerOn returns a function of a trigger on a relation that belongs neither
+ * to the record's owner nor to a superuser.
+ *
+ * It reads the catalog and opens no table, since there may be a thousand
+ * partitions, and nobody who writes to one of them is to wait for a lock on
+ * another.  A trigger that a partition has from its parent is the parent's.
  */
 static Oid
-StrangerOn(Oid relation, Oid owner)
+StrangerOn(Relation triggers, Oid relation, Oid owner)
 {
-	Relation opened = table_open(relation, AccessShareLock);
-	TriggerDesc *triggers = opened->trigdesc;
 	Oid stranger = InvalidOid;
-	int i;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
 
-	for (i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relation));
+	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Oid function = triggers->triggers[i].tgfoid;
-		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+		HeapTuple function;
 		Oid function_owner;
 
-		if (!HeapTupleIsValid(tuple))
+		if (OidIsValid(trigger->tgparentid))
 			continue;
-		function_owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-		ReleaseSysCache(tuple);
+		function = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
+		if (!HeapTupleIsValid(function))
+			continue;
+		function_owner = ((Form_pg_proc) GETSTRUCT(function))->proowner;
+		ReleaseSysCache(function);
 		if (function_owner != owner && !superuser_arg(function_owner))
-			stranger = function;
+			stranger = trigger->tgfoid;
 	}
-	if (opened->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-	{
-		ListCell *cell;
-
-		foreach(cell, find_inheritance_children(relation, AccessShareLock))
-			if (!OidIsValid(stranger))
-				stranger = StrangerOn(lfirst_oid(cell), owner);
-	}
-	table_close(opened, AccessShareLock);
+	systable_endscan(scan);
 	return stranger;
 }
 
 /*
- * FindStrangers looks at the triggers of all tables.
+ * FindStrangers looks at the triggers of all tables, and of the partitions of
+ * events, which it notes.
  */
 static void
 FindStrangers(RecordState *state)
 {
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	List *partitions =
+		find_all_inheritors(state->tables[TABLE_EVENTS], NoLock, NULL);
+	ListCell *cell;
 	int i;
 
 	for (i = 0; i < TABLE_COUNT; i++)
-		state->stranger[i] = StrangerOn(state->tables[i], state->owner);
+		state->stranger[i] =
+			StrangerOn(triggers, state->tables[i], state->owner);
+	foreach(cell, partitions)
+		if (!OidIsValid(state->stranger[TABLE_EVENTS]))
+			state->stranger[TABLE_EVENTS] =
+				StrangerOn(triggers, lfirst_oid(cell), state->owner);
+	table_close(triggers, AccessShareLock);
+
+	state->partitions =
+		(Oid *) MemoryContextAlloc(TopMemoryContext,
+								   sizeof(Oid) * (list_length(partitions) + 1));
+	foreach(cell, partitions)
+		state->partitions[state->npartitions++] = lfirst_oid(cell);
+	qsort(state->partitions, state->npartitions, sizeof(Oid), CompareOids);
+	list_free(partitions);
 }
 
 /*
