@@ -164,6 +164,10 @@ PrepareQuery(SavedQuery *query)
 
 /*
  * Execute runs a prepared query in the role that is in force.
+ *
+ * The latest snapshot is taken when the tables are locked: were it taken before,
+ * events could be moved to another partition while the query waits, and it would
+ * look for them there and not yet see them.
  */
 static uint64
 Execute(SavedQuery *query, bool latest, Datum *values, const char *nulls)
@@ -171,6 +175,8 @@ Execute(SavedQuery *query, bool latest, Datum *values, const char *nulls)
 	int result = 0;
 
 	PrepareQuery(query);
+	if (latest)
+		ChoosePlan(query->plan);
 	query->running++;
 	PG_TRY();
 	{
