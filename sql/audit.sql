@@ -63,6 +63,13 @@ AS $$
 		) AS w
 		GROUP BY w.workflow, w.state
 	),
+	-- Events of before were dropped or archived by whole months, so none of them is
+	-- missed.
+	kept AS MATERIALIZED (
+		SELECT coalesce(max(r.ends_at), '-infinity') AS since
+		FROM txplan.event_removals AS r
+		WHERE r.last_event_id IS NOT NULL
+	),
 	-- The events of each plan in the order of its versions.
 	event_chain AS MATERIALIZED (
 		SELECT e.plan_id, e.clinic_id, e.plan_version, e.id, e.type,
@@ -415,7 +422,12 @@ AS $$
 			format('Versions %s to %s of the plan have no event.', c.version_before + 1, c.plan_version - 1),
 			'An event cannot be made again: restore it from a backup.'
 		FROM event_chain AS c
+		CROSS JOIN kept AS k
+		LEFT JOIN txplan.plans AS p ON p.id = c.plan_id AND p.clinic_id = c.clinic_id
 		WHERE c.plan_version > c.version_before + 1
+			AND (c.id_before IS NOT NULL
+				OR k.since = '-infinity'
+				OR p.created_at >= k.since)
 		UNION ALL
 		SELECT c.clinic_id, c.plan_id, NULL, 'event twice',
 			format('Events %s and %s both have version %s of the plan.', c.id_before, c.id, c.plan_version),
@@ -435,8 +447,12 @@ AS $$
 				p.version, coalesce(c.plan_version, 0)),
 			'Restore the events that are missing from a backup, or set the version to that of the last event, as a superuser with session_replication_role = replica.'
 		FROM txplan.plans AS p
+		CROSS JOIN kept AS k
 		LEFT JOIN event_chain AS c ON c.plan_id = p.id AND c.clinic_id = p.clinic_id AND c.is_last
+		LEFT JOIN txplan.history AS h
+			ON h.plan_id = p.id AND h.clinic_id = p.clinic_id AND h.sequence = p.history_length
 		WHERE p.version <> coalesce(c.plan_version, 0)
+			AND NOT (c.plan_id IS NULL AND coalesce(h.at < k.since, false))
 			AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
 		UNION ALL
 		SELECT c.clinic_id, c.plan_id, NULL, 'plan missing',
@@ -456,9 +472,11 @@ AS $$
 			END,
 			'Look into the plan''s history for how it came there, and restore what is missing from a backup.'
 		FROM txplan.plans AS p
+		CROSS JOIN kept AS k
 		LEFT JOIN last_status AS l ON l.plan_id = p.id AND l.clinic_id = p.clinic_id
 		LEFT JOIN txplan.workflow_states AS w ON w.workflow = p.workflow AND w.state = p.status
-		WHERE CASE WHEN l.plan_id IS NULL THEN w.kind <> 'initial'
+		WHERE CASE WHEN l.plan_id IS NULL
+				THEN w.kind <> 'initial' AND p.status_changed_at >= k.since
 				ELSE l.status IS DISTINCT FROM p.status END
 			AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
 		UNION ALL
@@ -466,8 +484,10 @@ AS $$
 			format('The plan is %s, and no event treatment_plan.completed says so.', p.status),
 			'An event cannot be made again: restore it from a backup.'
 		FROM txplan.plans AS p
+		CROSS JOIN kept AS k
 		JOIN ways_in AS i ON i.workflow = p.workflow AND i.state = p.status
 		WHERE i.all_complete
+			AND coalesce(p.completed_at >= k.since, true)
 			AND NOT EXISTS (SELECT FROM told AS t
 				WHERE t.type = 'treatment_plan.completed'
 					AND t.subject = p.id::text AND t.clinic_id = p.clinic_id)
@@ -492,13 +512,13 @@ AS $$
 			END
 		FROM (
 			SELECT s.clinic_id, s.plan_id, s.id, 'session' AS thing,
-				'treatment_plan.item_session_completed' AS type
+				'treatment_plan.item_session_completed' AS type, s.completed_at
 			FROM txplan.sessions AS s
 			WHERE s.status = 'completed'
 				AND (wanted_clinic IS NULL OR s.clinic_id = wanted_clinic)
 			UNION ALL
 			SELECT i.clinic_id, i.plan_id, i.id, 'item',
-				'treatment_plan.treatment_completed'
+				'treatment_plan.treatment_completed', i.completed_at
 			FROM txplan.items AS i
 			WHERE i.status = 'completed'
 				AND (wanted_clinic IS NULL OR i.clinic_id = wanted_clinic)
@@ -506,7 +526,10 @@ AS $$
 		FULL JOIN (
 			SELECT t.* FROM told AS t WHERE t.type <> 'treatment_plan.completed'
 		) AS t ON t.subject = d.id::text AND t.type = d.type AND t.clinic_id = d.clinic_id
-		WHERE d.id IS NULL OR t.events IS DISTINCT FROM 1
+		CROSS JOIN kept AS k
+		WHERE d.id IS NULL
+			OR t.events > 1
+			OR t.events IS NULL AND coalesce(d.completed_at >= k.since, true)
 		UNION ALL
 		-- History, by its chains.
 		SELECT f.clinic_id, f.plan, f.row_id, 'history: ' || f.fault,

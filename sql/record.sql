@@ -46,6 +46,7 @@ SET standard_conforming_strings = on
 AS $install$
 DECLARE
 	the_table text;
+	the_partition record;
 	the_column record;
 	the_fault record;
 	was_there boolean;
@@ -78,7 +79,8 @@ BEGIN
 		('consumer_slots', '{consumer,slot,turn,done,seen,last_id}'),
 		('consumer_batches', '{batch_id,consumer,slots,event_ids}'),
 		('consumer_retries', '{consumer,event_id,retry_count,due_at}'),
-		('consumer_dead', '{consumer,event_id,retry_count,died_at}')
+		('consumer_dead', '{consumer,event_id,retry_count,died_at}'),
+		('event_removals', '{id,partition,starts_at,ends_at}')
 	) AS t (name, columns);
 
 	-- @record sections@
@@ -86,10 +88,10 @@ BEGIN
 	FOREACH the_table IN ARRAY ARRAY['record_versions', 'clinics',
 		'professionals', 'patients', 'catalog_items', 'catalog_sessions',
 		'workflows', 'workflow_states', 'workflow_transitions', 'events',
-		'events_default', 'history', 'number_counters', 'plans', 'items',
+		'history', 'number_counters', 'plans', 'items',
 		'sessions', 'earned_entries', 'event_origins', 'consumers',
 		'consumer_slots', 'consumer_batches', 'consumer_retries',
-		'consumer_dead']
+		'consumer_dead', 'event_removals']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '
@@ -103,16 +105,34 @@ BEGIN
 		COMMENT ON SCHEMA txplan IS 'Treatment plans of clinics, with their rules';
 	END IF;
 
-	-- A partition has columns of its own, but nothing else to say of them.
-	FOR the_column IN
-		SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS summary
-		FROM pg_catalog.pg_attribute AS a
-		WHERE a.attrelid = 'txplan.events'::pg_catalog.regclass
-			AND a.attnum > 0
-			AND NOT a.attisdropped
+	-- A partition has a trigger and columns of its own, but nothing else to say of
+	-- them.
+	FOR the_partition IN
+		SELECT c.oid, c.relname
+		FROM pg_catalog.pg_inherits AS i
+		JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'txplan.events'::pg_catalog.regclass
+			AND c.relnamespace = 'txplan'::pg_catalog.regnamespace
+			AND c.relkind = 'r'
 	LOOP
-		EXECUTE pg_catalog.format('COMMENT ON COLUMN txplan.events_default.%I IS %L',
-			the_column.attname, the_column.summary);
+		EXECUTE pg_catalog.format(
+			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '
+			'FOR EACH STATEMENT EXECUTE FUNCTION txplan.refuse_truncate()',
+			the_partition.relname || '_not_truncated', the_partition.relname);
+		FOR the_column IN
+			SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS summary
+			FROM pg_catalog.pg_attribute AS a
+			JOIN pg_catalog.pg_attribute AS b
+				ON b.attrelid = the_partition.oid AND b.attname = a.attname
+			WHERE a.attrelid = 'txplan.events'::pg_catalog.regclass
+				AND a.attnum > 0
+				AND NOT a.attisdropped
+				AND pg_catalog.col_description(b.attrelid, b.attnum)
+					IS DISTINCT FROM pg_catalog.col_description(a.attrelid, a.attnum)
+		LOOP
+			EXECUTE pg_catalog.format('COMMENT ON COLUMN txplan.%I.%I IS %L',
+				the_partition.relname, the_column.attname, the_column.summary);
+		END LOOP;
 	END LOOP;
 
 	IF NOT EXISTS (SELECT FROM txplan.record_versions AS v

@@ -51,7 +51,8 @@ static const char *const table_names[TABLE_COUNT] = { "clinics",
 													  "consumer_slots",
 													  "consumer_batches",
 													  "consumer_retries",
-													  "consumer_dead" };
+													  "consumer_dead",
+													  "event_removals" };
 
 /*
  * The triggers that hold the rules.  DROP EXTENSION ... CASCADE takes them and
@@ -86,6 +87,7 @@ static const RuleTrigger rule_triggers[] = {
 	{ TABLE_CONSUMER_BATCHES, "consumer_batches_engine_only" },
 	{ TABLE_CONSUMER_RETRIES, "consumer_retries_engine_only" },
 	{ TABLE_CONSUMER_DEAD, "consumer_dead_engine_only" },
+	{ TABLE_EVENT_REMOVALS, "event_removals_engine_only" },
 };
 
 typedef struct RecordState
@@ -444,17 +446,6 @@ Datum
 txplan_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(TXPLAN_VERSION));
-}
-
-/*
- * RunDefinition runs a statement of install().  It is the one place where text
- * is put together to a statement; the text is that of our own script.
- */
-static void
-RunDefinition(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) < 0)
-		elog(ERROR, "could not run \"%s\"", sql);
 }
 
 /*

@@ -31,6 +31,7 @@ typedef enum RecordTable
 	TABLE_CONSUMER_BATCHES,
 	TABLE_CONSUMER_RETRIES,
 	TABLE_CONSUMER_DEAD,
+	TABLE_EVENT_REMOVALS,
 	TABLE_COUNT /* how many there are */
 } RecordTable;
 

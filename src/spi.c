@@ -219,6 +219,18 @@ RunQuery(SavedQuery *query, QueryUser user, Datum *values, const char *nulls)
 }
 
 /*
+ * SetEngineMark marks what is written to a table from here on as the engine's.
+ */
+static void
+SetEngineMark(RecordTable table)
+{
+	RequireOwnTriggers(table);
+	engine_mark.set = true;
+	engine_mark.depth = TriggerDepth();
+	engine_mark.table = table;
+}
+
+/*
  * RunEngineWrite runs a statement that writes a table as the engine: as the
  * record's owner, and recognised by the table's triggers.
  */
@@ -229,10 +241,7 @@ RunEngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 	EngineMark saved = engine_mark;
 	uint64 rows = 0;
 
-	RequireOwnTriggers(table);
-	engine_mark.set = true;
-	engine_mark.depth = TriggerDepth();
-	engine_mark.table = table;
+	SetEngineMark(table);
 	PG_TRY();
 	{
 		rows = RunQuery(query, AS_OWNER, values, nulls);
@@ -372,6 +381,55 @@ EngineWriteRows(SavedQuery *query, RecordTable table, Datum *values,
 				 errdetail("A trigger of your own on the table kept it from "
 						   "doing so."),
 				 errhint("Let that trigger return NEW.")));
+}
+
+/*
+ * EngineRun runs a statement of the engine that is not worth keeping, since a
+ * name in it is of one partition, and returns the number of rows.  It sees what
+ * is committed now, at any isolation level.  The caller is connected to SPI.
+ */
+uint64
+EngineRun(const char *sql, RecordTable table, int nargs, Oid *types,
+		  Datum *values)
+{
+	EngineMark saved = engine_mark;
+	OwnerScope scope;
+	int result = 0;
+
+	SetEngineMark(table);
+	EnterOwner(&scope, false);
+	PG_TRY();
+	{
+		SPIPlanPtr plan = SPI_prepare(sql, nargs, types);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", sql,
+				 SPI_result_code_string(SPI_result));
+		result = SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
+									  InvalidSnapshot, false, true, 0);
+	}
+	PG_FINALLY();
+	{
+		engine_mark = saved;
+	}
+	PG_END_TRY();
+	LeaveOwner(&scope);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", sql,
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * RunDefinition runs a statement that defines something, put together from names
+ * of the record: nothing that a user wrote is part of it.  The caller is
+ * connected to SPI.
+ */
+void
+RunDefinition(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
 }
 
 /*

@@ -77,6 +77,10 @@ extern void EngineWriteRows(SavedQuery *query, RecordTable table, Datum *values,
 extern uint64 EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 						  const char *nulls);
 
+extern uint64 EngineRun(const char *sql, RecordTable table, int nargs,
+						Oid *types, Datum *values);
+extern void RunDefinition(const char *sql);
+
 extern void FetchRow(uint64 row, Datum *values, bool *nulls);
 extern Datum ArrayOf(Datum *elements, bool *nulls, int n, Oid type);
 extern void ConnectSpi(void);

@@ -14,6 +14,7 @@
 #include "origin.h"
 #include "planlock.h"
 #include "record.h"
+#include "retention.h"
 #include "row.h"
 #include "workflow.h"
 
@@ -37,6 +38,7 @@ _PG_init(void)
 	InitEvent();
 	InitOrigin();
 	InitClaim();
+	InitRetention();
 	InitPlanLock();
 	InitNumber();
 	MarkGUCPrefixReserved("txplan");

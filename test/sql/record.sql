@@ -69,6 +69,9 @@ FROM (VALUES
 	('txplan.event_types()'),
 	('txplan.verify_history()'),
 	('txplan.audit()'),
+	('txplan.maintain()'),
+	('txplan.archive_events(now())'),
+	('txplan.list_event_partitions()'),
 	('txplan.plan_has_item(txplan.new_id(), txplan.new_id())'),
 	('txplan.plan_is_done(txplan.new_id(), txplan.new_id())')
 ) AS f (call);
