@@ -72,7 +72,7 @@ HoldsLock(int kind, int consumer, int number)
 	LOCKTAG tag;
 
 	SlotTag(&tag, kind, consumer, number);
-	return LockHeldByMe(&tag, ExclusiveLock);
+	return LockHeldByMe(&tag, ExclusiveLock, false);
 }
 
 static void
@@ -81,7 +81,7 @@ GiveLock(int kind, int consumer, int number)
 	LOCKTAG tag;
 
 	SlotTag(&tag, kind, consumer, number);
-	if (LockHeldByMe(&tag, ExclusiveLock))
+	if (LockHeldByMe(&tag, ExclusiveLock, false))
 		(void) LockRelease(&tag, ExclusiveLock, true);
 }
 

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/wait_event.h"
 
@@ -47,6 +48,7 @@
 
 #if PG_VERSION_NUM < 170000
 
+#define LockHeldByMe(tag, mode, or_stronger) LockHeldByMe(tag, mode)
 #define MyProcNumber (MyProc->pgprocno)
 
 /*
