@@ -173,10 +173,14 @@ PassConsumers(FunctionCallInfo fcinfo)
 	{
 		char *name = TextDatumGetCString(consumers[i]);
 		uint64 before = PlaceOf(consumers[i]);
+		ErrorData *error;
 
 		if (before == 0)
 			continue;
-		if (TryWork(PassConsumer, &consumers[i]) != NULL)
+		error = TryWork(PassConsumer, &consumers[i]);
+		if (error != NULL && error->sqlerrcode == ERRCODE_NO_DATA_FOUND)
+			continue;
+		if (error != NULL)
 			AddRow(fcinfo, "consumer", name, "later",
 				   "Somebody is dropping it, or has changed it meanwhile.");
 		else if (PlaceOf(consumers[i]) > before)
@@ -365,6 +369,43 @@ Judge(MonthsPlan *plan, const List *partitions)
 }
 
 /*
+ * TakesNow tells whether events that are written now are of a month, whatever the
+ * clocks say.
+ */
+static bool
+TakesNow(const EventPartition *month)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return month->starts_at <= now + OVER_FOR &&
+		   month->ends_at > now - OVER_FOR;
+}
+
+/*
+ * LockOut locks the default partition.  Where events that are written now go there
+ * and shall go elsewhere, writers are kept out of events before: a writer that
+ * waits for the default partition itself has chosen it, and would be refused.
+ */
+static void
+LockOut(const MonthsPlan *plan)
+{
+	bool takes_now = false;
+	ListCell *cell;
+
+	foreach(cell, plan->months)
+	{
+		const MonthPlan *month = (MonthPlan *) lfirst(cell);
+
+		if (month->fate == FATE_MADE && TakesNow(&month->month))
+			takes_now = true;
+	}
+	if (takes_now)
+		LockForUpkeep(RecordRelation(TABLE_EVENTS), ShareRowExclusiveLock,
+					  true);
+	LockForUpkeep(plan->default_partition, AccessExclusiveLock, true);
+}
+
+/*
  * MakeMonths makes the partitions.  The events that wait for them are moved before
  * the default partition is locked, and then only those that came meanwhile.
  */
@@ -391,7 +432,7 @@ MakeMonths(void *argument)
 			ProveFence(&month->month);
 	}
 
-	LockForUpkeep(plan->default_partition, AccessExclusiveLock, true);
+	LockOut(plan);
 	foreach(cell, plan->months)
 	{
 		MonthPlan *month = (MonthPlan *) lfirst(cell);

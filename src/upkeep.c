@@ -97,7 +97,8 @@ RestoreLocks(int nest)
 
 /*
  * IsForLater tells whether an error means no more than that it has to be done
- * later, or that something of the user's stands in the way.
+ * later, that it need not be done, since what it was for is gone, or that
+ * something of the user's stands in the way.
  */
 static bool
 IsForLater(const ErrorData *error)
@@ -105,6 +106,7 @@ IsForLater(const ErrorData *error)
 	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		   error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
 		   error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		   error->sqlerrcode == ERRCODE_NO_DATA_FOUND ||
 		   error->sqlerrcode == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST;
 }
 
