@@ -76,8 +76,7 @@ static bool gives_way = false;
 static bool leaves_forever = false;
 static volatile sig_atomic_t end_requested = false;
 
-/* Two, of which told points to the one that counts; told->before is 0 where
- * nobody has told anything yet. */
+/* Two, of which told points to the one that counts */
 static Told tolds[2];
 static Told *told = &tolds[0];
 
@@ -258,12 +257,13 @@ ReadSnapshot(Told *target, Snapshot snapshot)
 
 	if (target->room < (int) snapshot->xcnt)
 	{
-		target->room = Max(64, (int) snapshot->xcnt * 2);
+		int room = Max(64, (int) snapshot->xcnt * 2);
+
 		target->running =
 			target->running == NULL ?
-				MemoryContextAlloc(TopMemoryContext,
-								   sizeof(uint64) * target->room) :
-				repalloc(target->running, sizeof(uint64) * target->room);
+				MemoryContextAlloc(TopMemoryContext, sizeof(uint64) * room) :
+				repalloc(target->running, sizeof(uint64) * room);
+		target->room = room;
 	}
 
 	/* All are less than a half turn of the numbers behind the next one. */
@@ -405,7 +405,7 @@ RunRound(void)
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
 	ReadSnapshot(now, GetActiveSnapshot());
-	if (told->before != 0 && !IsSameSnapshot(told, now))
+	if (!IsSameSnapshot(told, now))
 		SendUntold(owner, now, &sent);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -534,6 +534,8 @@ AwaitLatch(int milliseconds, uint32 reason)
 /*
  * AwaitRecord ends the worker where there is no record.  Who was started by a
  * writer looks again for a while, since the record may not be committed yet.
+ *
+ * It takes what is visible now as told, for a worker who is not told otherwise.
  */
 static void
 AwaitRecord(bool launched, uint32 reason)
@@ -546,6 +548,8 @@ AwaitRecord(bool launched, uint32 reason)
 
 		StartTransactionCommand();
 		found = OidIsValid(FindEvents());
+		if (found)
+			ReadSnapshot(told, GetTransactionSnapshot());
 		CommitTransactionCommand();
 		if (found)
 			return;
@@ -591,6 +595,7 @@ txplan_notifier_main(Datum argument)
 {
 	Oid database = DatumGetObjectId(argument);
 	bool launched = IsLaunched();
+	uint64 told_from;
 	uint32 reason;
 
 	pqsignal(SIGTERM, RequestEnd);
@@ -609,9 +614,13 @@ txplan_notifier_main(Datum argument)
 
 	reason = WaitEventExtensionNew("TxplanNotifier");
 	AwaitRecord(launched, reason);
-	told->before = pg_atomic_read_u64(&slot->told_from);
+	told_from = BeginWork(slot, told->from);
+	if (told_from != 0)
+	{
+		told->before = told_from;
+		told->count = 0;
+	}
 	working = true;
-	BeginWork(slot);
 	for (;;)
 	{
 		long waited;

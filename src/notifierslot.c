@@ -291,41 +291,49 @@ OldestRunning(void)
 }
 
 /*
+ * GiveUpStart counts a start that led to nothing.  The lock is held.
+ */
+static void
+GiveUpStart(NotifierSlot *slot)
+{
+	(void) pg_atomic_fetch_add_u32(&slot->failed_starts, 1);
+	(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
+	pg_atomic_write_u32(&slot->state, NOTIFIER_ABSENT);
+}
+
+/*
  * ClaimStart decides whether this backend is the one to start the worker, and
  * from where that is to tell.  Only one tries at a time, and not too often.
+ *
+ * A worker that the server started by itself may be on its way, and tells from
+ * when it comes to work, unless a writer wants more before.
  */
 static bool
 ClaimStart(NotifierSlot *slot)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	uint64 oldest = OldestRunning();
+	TimestampTz tried;
+	int pause;
 	bool claimed = false;
 
 	SpinLockAcquire(&notifiers->lock);
-	if (pg_atomic_read_u32(&slot->database) == MyDatabaseId)
+	tried = (TimestampTz) pg_atomic_read_u64(&slot->tried_at);
+	if (pg_atomic_read_u32(&slot->state) == NOTIFIER_STARTING &&
+		TimestampDifferenceExceeds(tried, now, PATIENCE_MS))
+		GiveUpStart(slot);
+	pause = pg_atomic_read_u32(&slot->failed_starts) > 0 ? RETRY_MS : CLAIM_MS;
+	if (pg_atomic_read_u32(&slot->database) == MyDatabaseId &&
+		pg_atomic_read_u32(&slot->state) == NOTIFIER_ABSENT &&
+		(tried > now || TimestampDifferenceExceeds(tried, now, pause) ||
+		 pg_atomic_read_u32(&slot->pid) != 0))
 	{
-		TimestampTz tried = (TimestampTz) pg_atomic_read_u64(&slot->tried_at);
-		uint32 state = pg_atomic_read_u32(&slot->state);
-		int pause;
-
-		if (state == NOTIFIER_STARTING &&
-			TimestampDifferenceExceeds(tried, now, PATIENCE_MS))
-		{
-			/* The worker did not come. */
-			(void) pg_atomic_fetch_add_u32(&slot->failed_starts, 1);
-			(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
-			pg_atomic_write_u32(&slot->state, NOTIFIER_ABSENT);
-		}
-		pause =
-			pg_atomic_read_u32(&slot->failed_starts) > 0 ? RETRY_MS : CLAIM_MS;
-		if (IsUnused(slot) &&
-			(tried > now || TimestampDifferenceExceeds(tried, now, pause)))
-		{
-			pg_atomic_write_u64(&slot->tried_at, (uint64) now);
-			if (pg_atomic_read_u64(&slot->told_from) == 0)
-				pg_atomic_write_u64(&slot->told_from, oldest);
-			claimed = true;
-		}
+		pg_atomic_write_u64(&slot->tried_at, (uint64) now);
+		if (pg_atomic_read_u64(&slot->told_from) == 0)
+			pg_atomic_write_u64(&slot->told_from, oldest);
+		claimed = pg_atomic_read_u32(&slot->pid) == 0;
+		if (!claimed)
+			pg_atomic_write_u32(&slot->state, NOTIFIER_STARTING);
 	}
 	SpinLockRelease(&notifiers->lock);
 	return claimed;
@@ -461,7 +469,8 @@ WakeNotifier(void)
 
 /*
  * OccupySlot makes the process at hand the worker of a database, unless there is
- * one, or no slot is left; then it returns NULL.
+ * one, or no slot is left; then it returns NULL.  Writers rely on it already when
+ * it is said from where it is to tell.
  */
 NotifierSlot *
 OccupySlot(Oid database)
@@ -477,27 +486,35 @@ OccupySlot(Oid database)
 	if (slot != NULL)
 	{
 		pg_atomic_write_u32(&slot->pid, (uint32) MyProcPid);
-		pg_atomic_write_u32(&slot->state, NOTIFIER_STARTING);
 		pg_atomic_write_u64(&slot->tried_at, (uint64) now);
+		if (pg_atomic_read_u64(&slot->told_from) != 0)
+			pg_atomic_write_u32(&slot->state, NOTIFIER_STARTING);
 	}
 	SpinLockRelease(&notifiers->lock);
 	return slot;
 }
 
 /*
- * BeginWork lets writers rely on the worker and wake it.
+ * BeginWork lets writers rely on the worker and wake it.  It returns the first
+ * transaction whose events are to be told, 0 where nobody has said so; then that
+ * is the one given, and what was taken before from a snapshot.
  */
-void
-BeginWork(NotifierSlot *slot)
+uint64
+BeginWork(NotifierSlot *slot, uint64 oldest)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	uint64 told_from;
 
 	SpinLockAcquire(&notifiers->lock);
+	told_from = pg_atomic_read_u64(&slot->told_from);
+	if (told_from == 0)
+		pg_atomic_write_u64(&slot->told_from, oldest);
 	pg_atomic_write_u32(&slot->process, (uint32) MyProcNumber + 1);
 	pg_atomic_write_u32(&slot->failed_starts, 0);
 	pg_atomic_write_u64(&slot->since, (uint64) now);
 	pg_atomic_write_u32(&slot->state, NOTIFIER_WORKING);
 	SpinLockRelease(&notifiers->lock);
+	return told_from;
 }
 
 /*
@@ -514,10 +531,7 @@ LeaveSlot(NotifierSlot *slot, bool failed, bool forever)
 		pg_atomic_write_u32(&slot->pid, 0);
 		pg_atomic_write_u32(&slot->state, NOTIFIER_ABSENT);
 		if (failed)
-		{
-			(void) pg_atomic_fetch_add_u32(&slot->failed_starts, 1);
-			(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
-		}
+			GiveUpStart(slot);
 		if (forever)
 			pg_atomic_write_u32(&slot->database, InvalidOid);
 	}

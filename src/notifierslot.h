@@ -74,7 +74,7 @@ extern void WakeNotifier(void);
 extern void DescribeNotifier(BackgroundWorker *worker, Oid database,
 							 const char *name);
 extern NotifierSlot *OccupySlot(Oid database);
-extern void BeginWork(NotifierSlot *slot);
+extern uint64 BeginWork(NotifierSlot *slot, uint64 oldest);
 extern void LeaveSlot(NotifierSlot *slot, bool failed, bool forever);
 extern bool NotifierWorks(Oid database);
 
