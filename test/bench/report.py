@@ -32,6 +32,7 @@ READING_TARGET = 80000
 CONSUMED_TARGET = 0.95
 BULK_TARGET = 2.0
 SIZE_TARGET = 1.2
+PARTITIONS_TARGET = 1.1
 STATEMENTS_SHOWN = 12
 
 Measurement = collections.namedtuple(
@@ -264,6 +265,24 @@ class Report:
             print('  %6s %18s %14s %15.2f' % (second, total, most, float(age or 0)))
         self.out['soak'] = lines
 
+    def partitions(self):
+        many = self.found.get(('partitions_many', 1, 'txplan'))
+        few = self.found.get(('partitions_few', 1, 'txplan'))
+        if not many or not few:
+            return
+        self.keep(many)
+        self.keep(few)
+        ratio = statistics.median(m.p50 / f.p50 for m, f in zip(many, few))
+        reached = ratio <= PARTITIONS_TARGET
+        self.title('Partitions of events: a completion with 1,000 of them and with 12 '
+                   '(median of %d, nobody waits for the disk)' % len(many))
+        print('  1,000 partitions %.3f ms, 12 partitions %.3f ms: %.2f times, '
+              'wanted at most %.1f: %s' % (
+                  median(many, 'p50'), median(few, 'p50'), ratio,
+                  PARTITIONS_TARGET, verdict(reached)))
+        self.target('1,000 partitions against 12, time of a completion', ratio,
+                    PARTITIONS_TARGET, reached)
+
     def floor(self):
         if not self.clients_of('round_trip'):
             return
@@ -369,6 +388,7 @@ def main():
                    'plans/s', None)
     report.bulk()
     report.size()
+    report.partitions()
     report.notify()
     report.latency()
     report.consumers()

@@ -364,6 +364,52 @@ work_size()
 	sql -c "SELECT setval('bench.next_txplan', $place)" > /dev/null
 }
 
+# work_partitions - completions where events have 12 partitions and where they have
+# 1,000: in two databases with the same rows, in turns.
+work_partitions()
+{
+	local round database turn plans=$((ROUNDS * SECONDS_EACH * 250 + 64))
+	local pool_size
+
+	say "partitions: two databases of $plans plans are made"
+	createdb few
+	PGDATABASE=few sql -c 'CREATE EXTENSION txplan' -c 'SELECT txplan.install()' \
+		> /dev/null
+	PGDATABASE=few sql -f "$here/helpers.sql"
+	PGDATABASE=few PGOPTIONS='-c txplan.notify=off' sql -v source=txplan \
+		-v plans="$plans" -v repeats=1 -f "$here/data.sql"
+	pool_size=$(PGDATABASE=few sql -c 'SELECT max(n) FROM bench.pool WHERE n < 1000000000')
+	createdb -T few many
+	PGDATABASE=few make_months 4
+	PGDATABASE=many make_months 334
+
+	for ((round = 0; round < ROUNDS; round++))
+	do
+		turn="few many"
+		[ $((round % 2)) -eq 0 ] || turn="many few"
+		for database in $turn
+		do
+			say "partitions: round $((round + 1)), $database"
+			PGDATABASE=$database sql -c "VACUUM (ANALYZE) txplan.plans, txplan.items,
+				txplan.sessions, txplan.history, txplan.earned_entries" -c CHECKPOINT
+			bench_options='-c synchronous_commit=off' PGDATABASE=$database \
+				bench "partitions_$database" txplan 1 \
+				"$(script_of complete txplan)" -T "$SECONDS_EACH"
+		done
+	done
+	dropdb few
+	dropdb many
+}
+
+# make_months - partitions of so many quarters up to now, one call each: a
+# transaction locks what it makes.
+make_months()
+{
+	sql -c "SELECT format('SELECT count(*) FROM txplan.maintain(%L);',
+			now() - 3 * k * interval '1 month') FROM generate_series(0, $1 - 1) AS k" |
+		sql > /dev/null
+}
+
 # work_limits - where the time goes: the bare round trip and the bare commit, the
 # statements of one completion, and what clients wait for.
 work_limits()
