@@ -147,7 +147,7 @@ SELECT kind, name, outcome FROM txplan.maintain('2020-01-01');
 SELECT kind, name, outcome FROM txplan.maintain('2020-03-02');
 
 -- Who hangs behind holds what it has not passed, and all behind it; it is named.
-SELECT txplan.create_consumer('slow', start => 'beginning');
+SELECT txplan.create_consumer('slow', start => 'beginning', clinic_id => :'clinic');
 SELECT txplan.create_consumer('idle; %s "x"', types => '{treatment_plan.closed}', plan_id => :'plan', start => 'beginning');
 SELECT kind, name, outcome, detail FROM txplan.maintain('2020-07-15');
 SELECT * FROM pg_temp.partitions();
@@ -176,7 +176,7 @@ RESET txplan.events_keep;
 -- archive_events() detaches what is over; the tables are ordinary ones.
 SELECT pg_temp.old_events(:'clinic', '2020-10-30', 4);
 SELECT kind, name, outcome FROM txplan.maintain('2020-10-01');
-SELECT txplan.create_consumer('behind', start => 'beginning');
+SELECT txplan.create_consumer('behind', start => 'beginning', clinic_id => :'clinic');
 SELECT table_name FROM txplan.archive_events('2020-12-01');
 SELECT txplan.drop_consumer('behind');
 BEGIN;
