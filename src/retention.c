@@ -39,10 +39,9 @@ static int events_keep = FOREVER;
 /* What is in a partition, as far as consumers are concerned */
 typedef struct Contents
 {
-	bool is_empty;
 	bool has_own; /* events of this cluster, the latest transaction of which is */
 	Datum last_xid;
-	bool has_last_id;
+	bool has_last_id; /* any events, the highest number of which is */
 	Datum last_id;
 } Contents;
 
@@ -126,12 +125,12 @@ KeepsUntil(TimestampTz at, TimestampTz *until)
  * ReadContents looks into a partition.
  */
 static void
-ReadContents(const EventPartition *partition, const Origin *origin,
+ReadContents(const EventPartition *partition, int64 first_event_id,
 			 Contents *contents)
 {
 	char *name = PartitionName(partition);
 	Oid type = INT8OID;
-	Datum argument = Int64GetDatum(origin->first_event_id);
+	Datum argument = Int64GetDatum(first_event_id);
 	Datum values[2];
 	bool nulls[2];
 	OwnerScope scope;
@@ -155,7 +154,6 @@ ReadContents(const EventPartition *partition, const Origin *origin,
 	contents->last_xid = nulls[0] ? (Datum) 0 : values[0];
 	contents->has_last_id = !nulls[1];
 	contents->last_id = nulls[1] ? (Datum) 0 : values[1];
-	contents->is_empty = nulls[1];
 	FinishSpi();
 }
 
@@ -163,28 +161,30 @@ ReadContents(const EventPartition *partition, const Origin *origin,
  * HoldersOf finds the consumers that have not passed a partition: the places that
  * they keep are of another cluster, or see not all of its transactions, or a batch
  * of it is open.  It returns their names, one after another; NULL when there are
- * none, and sets contents.
+ * none.
  */
 static char *
-HoldersOf(const EventPartition *partition, Contents *contents, Datum *names)
+HoldersOf(const EventPartition *partition, Datum *names)
 {
-	Origin origin = { 0 };
+	Origin origin;
+	Contents contents;
 	Datum arguments[5];
 	Datum values[2];
 	bool nulls[2];
 
-	if (QueryRow(&find_consumers, AS_OWNER_NOW, NULL, NULL, values, nulls))
-		CurrentOrigin(&origin);
-	ReadContents(partition, &origin, contents);
-	if (origin.first_event_id == 0 || contents->is_empty)
+	if (!QueryRow(&find_consumers, AS_OWNER_NOW, NULL, NULL, values, nulls))
+		return NULL;
+	CurrentOrigin(&origin);
+	ReadContents(partition, origin.first_event_id, &contents);
+	if (!contents.has_last_id)
 		return NULL;
 	arguments[0] = Int64GetDatum(origin.first_event_id);
 	arguments[1] = Int64GetDatum(origin.system_identifier);
-	arguments[2] = contents->last_xid;
+	arguments[2] = contents.last_xid;
 	arguments[3] = TimestampTzGetDatum(partition->starts_at);
 	arguments[4] = TimestampTzGetDatum(partition->ends_at);
 	(void) QueryRow(&find_holders, AS_OWNER_NOW, arguments,
-					contents->has_own ? NULL : "  n  ", values, nulls);
+					contents.has_own ? NULL : "  n  ", values, nulls);
 	if (nulls[0])
 		return NULL;
 	if (names != NULL)
@@ -204,12 +204,11 @@ FindRemovable(TimestampTz until, Removal *removal)
 	foreach(cell, ListPartitions())
 	{
 		EventPartition *partition = (EventPartition *) lfirst(cell);
-		Contents contents;
 
 		if (!partition->is_month || partition->ends_at > until)
 			continue;
 		if (removal->held == NIL)
-			removal->held_by = HoldersOf(partition, &contents, NULL);
+			removal->held_by = HoldersOf(partition, NULL);
 		if (removal->held_by == NULL)
 			removal->months = lappend(removal->months, partition);
 		else
@@ -298,13 +297,14 @@ RemoveMonth(void *argument)
 	Contents contents;
 
 	LockForUpkeep(month->relation, AccessExclusiveLock, removal->may_wait);
-	held_by = HoldersOf(month, &contents, NULL);
+	held_by = HoldersOf(month, NULL);
 	if (held_by != NULL)
 	{
 		removal->held_by = held_by;
 		return;
 	}
 	RequireRecord();
+	ReadContents(month, 0, &contents);
 	if (removal->archive)
 		name = DetachMonth(month);
 	else
@@ -455,7 +455,6 @@ txplan_list_event_partitions(PG_FUNCTION_ARGS)
 	foreach(cell, ListPartitions())
 	{
 		EventPartition *partition = (EventPartition *) lfirst(cell);
-		Contents contents;
 		Datum values[7];
 		bool nulls[7] = { false };
 		Datum argument = ObjectIdGetDatum(partition->relation);
@@ -476,7 +475,7 @@ txplan_list_event_partitions(PG_FUNCTION_ARGS)
 		nulls[4] = unknown[0];
 		values[5] = BoolGetDatum(partition->is_default);
 		values[6] = PointerGetDatum(construct_empty_array(TEXTOID));
-		(void) HoldersOf(partition, &contents, &values[6]);
+		(void) HoldersOf(partition, &values[6]);
 		if (strcmp(partition->name, "events_default") == 0)
 		{
 			argument = Int64GetDatum(COUNTED_MAX + 1);
