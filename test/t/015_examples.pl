@@ -168,8 +168,12 @@ foreach my $language (qw(C Python Node))
 		my $done = lines($out);
 		is((grep { $done->{$_} } @much) % 500, 0,
 			"$language: the batch at hand was finished");
+		# One more, so that there is something to wait for when all was done: a
+		# program that has not begun yet cannot be told to end well.
+		publish(1);
 		$program = $start->();
-		ok(printed($out, @much), "$language: it goes on where it was");
+		ok(printed($out, published($seen + 700)),
+			"$language: it goes on where it was");
 		is(ended($program, 'TERM'), 0, "$language: it ends again");
 		my %after = %{ lines($out) };
 		is_deeply([ grep { $after{$_} > ($before{$_} || 1) } sort keys %after ],
