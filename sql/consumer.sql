@@ -162,6 +162,7 @@ AS $$
 			AND NOT (e.id < n.next_origin AND pg_visible_in_snapshot(e.xid, k.done))
 			AND NOT (k.seen IS NOT NULL AND e.id <= k.last_id
 				AND pg_visible_in_snapshot(e.xid, k.seen))
+			AND NOT (k.seen IS NULL AND e.id >= n.next_origin AND e.id <= k.until_id)
 			AND (c.types IS NULL OR e.type = ANY (c.types))
 			AND (c.clinic_id IS NULL OR e.clinic_id = c.clinic_id)
 			AND (c.plan_id IS NULL OR e.plan_id = c.plan_id)

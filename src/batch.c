@@ -444,8 +444,7 @@ IsWaiting(const Reading *reading, const Slot *slot, const Sight *sight,
 		  int64 id, uint64 xid)
 {
 	if (id >= reading->next_origin)
-		return slot->seen == NULL ? !Sees(slot->done, ALL_XIDS - 1) :
-									id > slot->last_id;
+		return id > slot->last_id;
 	if (Sees(slot->done, xid) || !Sees(sight, xid))
 		return false;
 	return slot->seen == NULL || id > slot->last_id;
@@ -740,6 +739,17 @@ RunningBelow(const Reading *reading, uint64 low)
 }
 
 /*
+ * IsThroughPast tells whether a slot has handed out all that other clusters
+ * wrote.  What it had handed out of it in another cluster ends at until_id.
+ */
+static bool
+IsThroughPast(const Reading *reading, const Slot *slot)
+{
+	return reading->is_past && Sees(slot->done, ALL_XIDS - 1) &&
+		   slot->until_id >= reading->past_end;
+}
+
+/*
  * OpenWindows begins windows for all slots at once, because so much waits that it
  * is not to be sorted for each batch.  True when there is one to read.
  */
@@ -761,8 +771,7 @@ OpenWindows(Reading *reading, Datum *arguments, const char *nulls)
 	{
 		Slot *slot = &reading->slots[i];
 
-		if (!IsRead(slot, false) ||
-			(reading->is_past && Sees(slot->done, ALL_XIDS - 1)))
+		if (!IsRead(slot, false) || IsThroughPast(reading, slot))
 			continue;
 		if (!slot->held && !ClaimSlot(reading->consumer.id, i))
 		{
@@ -771,7 +780,10 @@ OpenWindows(Reading *reading, Datum *arguments, const char *nulls)
 		}
 		slot->held = true;
 		slot->seen = reading->now;
-		slot->last_id = DatumGetInt64(span[0]) - 1;
+		if (reading->is_past && Sees(slot->done, ALL_XIDS - 1))
+			slot->last_id = slot->until_id;
+		else
+			slot->last_id = DatumGetInt64(span[0]) - 1;
 		slot->until_id = DatumGetInt64(span[1]);
 		opened = true;
 	}
@@ -1045,7 +1057,7 @@ LeavePast(Reading *reading)
 	{
 		Slot *slot = &reading->slots[i];
 
-		if (!IsRead(slot, false) || !Sees(slot->done, ALL_XIDS - 1))
+		if (!IsRead(slot, false) || !IsThroughPast(reading, slot))
 			return false;
 		if (!slot->held && !ClaimSlot(reading->consumer.id, i))
 			return false;
