@@ -89,14 +89,14 @@ AS 'MODULE_PATHNAME', 'txplan_retry_event';
 COMMENT ON FUNCTION txplan.retry_event(text, bigint, interval, text) IS
 'Takes an event out of its batch, to hand it out again later.
 
-after: how much later, zero or more (NULL: 1 second, twice as long each time, an
+after: how much later, up to 100 years (NULL: 1 second, twice as long each time, an
 hour at most); error: why, up to 10000 characters. Later events of the same plan
 that are not handed out yet wait behind it; other plans go on.
 Returns false when the event was put back max_retries times already: it is then a
 dead letter with this error, and its plan goes on.
 Errors: P0002 for an unknown consumer and for an event that is in no open batch of
-it, 55006 for one of another session''s batch, 22023 for a negative interval, 42501,
-25006.';
+it, 55006 for one of another session''s batch, 22023 for an interval that is negative or
+too long, 42501, 25006.';
 
 CREATE FUNCTION txplan.revive_event(consumer text, event_id bigint)
 RETURNS void

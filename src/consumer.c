@@ -8,6 +8,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -23,6 +24,7 @@
 #include "spi.h"
 
 #define MAX_RETRIES 1000
+#define MAX_DELAY_YEARS 100
 
 SAVED_QUERY(find_consumer,
 			"SELECT c.id, c.types, c.clinic_id, c.plan_id, c.origin, "
@@ -184,6 +186,17 @@ RequirePrimary(void)
 }
 
 /*
+ * Clipped shortens what a caller gave, so that no error repeats megabytes.
+ */
+static const char *
+Clipped(const char *given)
+{
+	int length = (int) strlen(given);
+
+	return pnstrdup(given, pg_mbcliplen(given, length, 60));
+}
+
+/*
  * RaiseNoConsumer says that a consumer is not there.
  */
 pg_noreturn static void
@@ -191,7 +204,7 @@ RaiseNoConsumer(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NO_DATA_FOUND),
-			 errmsg("consumer \"%s\" does not exist", name),
+			 errmsg("consumer \"%s\" does not exist", Clipped(name)),
 			 errhint("Make it with create_consumer, or look for its name in "
 					 "consumer_lag.")));
 }
@@ -269,6 +282,10 @@ CheckTypes(Datum types)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"types\" must not be empty"),
 				 errhint("Name at least one type, or give NULL for all.")));
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("types must be a list"),
+						errhint("Give an array of one dimension.")));
 	if (array_contains_nulls(array))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -277,7 +294,7 @@ CheckTypes(Datum types)
 	if (QueryRow(&find_strange_type, AS_OWNER, &types, NULL, &strange, &isnull))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("no workflow publishes events of type \"%s\"",
-							   TextDatumGetCString(strange)),
+							   Clipped(TextDatumGetCString(strange))),
 						errhint("txplan.event_types() lists the types.")));
 }
 
@@ -311,9 +328,10 @@ StartsNow(FunctionCallInfo fcinfo)
 		PG_ARGISNULL(2) ? "now" : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
 	if (strcmp(start, "now") != 0 && strcmp(start, "beginning") != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("a consumer cannot start at \"%s\"", start),
-						errhint("Start it at now or at the beginning.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a consumer cannot start at \"%s\"", Clipped(start)),
+				 errhint("Start it at now or at the beginning.")));
 	return strcmp(start, "now") == 0;
 }
 
@@ -489,19 +507,29 @@ txplan_finish_events(PG_FUNCTION_ARGS)
 }
 
 /*
- * CheckDelay raises 22023 for an interval that is below zero.
+ * CheckDelay raises 22023 for an interval that is below zero or beyond all time.
  */
 static void
 CheckDelay(FunctionCallInfo fcinfo)
 {
-	Interval zero = { 0 };
+	Interval least = { 0 };
+	Interval most = { .month = MAX_DELAY_YEARS * MONTHS_PER_YEAR };
+	Datum after = PG_GETARG_DATUM(2);
 
-	if (!PG_ARGISNULL(2) &&
-		DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(2),
-										 IntervalPGetDatum(&zero))))
+	if (PG_ARGISNULL(2))
+		return;
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, after,
+										 IntervalPGetDatum(&least))))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("argument \"after\" must not be negative"),
 						errhint("Give zero to have the event again at once.")));
+	if (DatumGetBool(DirectFunctionCall2(interval_gt, after,
+										 IntervalPGetDatum(&most))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"after\" must not be longer than %d years",
+						MAX_DELAY_YEARS),
+				 errhint("Give the time after which to try again.")));
 }
 
 /*

@@ -540,6 +540,7 @@ SELECT consumer_test.brief('SELECT txplan.create_consumer(repeat(''x'', 201))');
 SELECT consumer_test.attempt('SELECT txplan.create_consumer(''x'', ''{}'')');
 SELECT consumer_test.attempt('SELECT txplan.create_consumer(''x'', ''{treatment_plan.created,NULL}'')');
 SELECT consumer_test.attempt('SELECT txplan.create_consumer(''x'', ''{treatment_plan.created,treatment_plan.flown}'')');
+SELECT consumer_test.attempt('SELECT txplan.create_consumer(''x'', ''{{treatment_plan.created},{treatment_plan.closed}}'')');
 SELECT consumer_test.attempt('SELECT txplan.create_consumer(''x'', start => ''yesterday'')');
 SELECT consumer_test.brief('SELECT txplan.create_consumer(''x'', start => '''')');
 SELECT consumer_test.attempt('SELECT txplan.create_consumer(''x'', max_retries => -1)');
@@ -579,7 +580,7 @@ SELECT consumer_test.attempt('SELECT txplan.retry_event(''another'', %s)', consu
 SELECT consumer_test.attempt('SELECT txplan.retry_event(''reader'', %s, ''-1 second'')', consumer_test.event('Z', 1)::text);
 SELECT consumer_test.brief('SELECT txplan.retry_event(''reader'', %s, ''1 month -31 days'')', consumer_test.event('Z', 1)::text);
 SELECT consumer_test.brief('SELECT txplan.retry_event(''reader'', %s, NULL, repeat(''x'', 10001))', consumer_test.event('Z', 1)::text);
-SELECT consumer_test.brief('SELECT txplan.retry_event(''reader'', %s, ''300000 years'')', consumer_test.event('Z', 1)::text);
+SELECT consumer_test.attempt('SELECT txplan.retry_event(''reader'', %s, ''101 years'')', consumer_test.event('Z', 1)::text);
 SELECT txplan.retry_event('reader', consumer_test.event('Z', 1), '1 hour');
 SELECT consumer_test.attempt('SELECT txplan.retry_event(''reader'', %s)', consumer_test.event('Z', 1)::text);
 SELECT consumer_test.attempt('SELECT txplan.revive_event(''reader'', %s)', consumer_test.event('Z', 1)::text);

@@ -97,6 +97,13 @@ $node->safe_psql(
 	END
 	$$;
 
+	-- A consumer with an open batch and a dead letter; the session that made them
+	-- has ended.
+	SELECT txplan.create_consumer('reader', start => 'beginning', max_retries => 0);
+	SELECT count(*) FROM txplan.next_events('reader', 10);
+	SELECT txplan.retry_event('reader', event_ids[10], '0', 'no') FROM txplan.consumer_batches;
+	UPDATE txplan.consumers SET max_retries = 5;
+
 	-- The items of a plan as reorder_items wants them, and a text of N characters.
 	CREATE FUNCTION items_of(wanted text) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
 	BEGIN
@@ -313,6 +320,51 @@ my %kinds = (
 		[ '10 MB', $ten_megabytes, '' ],
 		[ 'right to left', q{'שלום'}, '' ],
 	],
+	new_consumer => [
+		@{ texts(200, '22023') },
+		[ 'taken', q{'reader'}, '42710' ],
+	],
+	consumer => [
+		( map { [ "<$_>", "'$_'", 'P0002' ] } ('', ' ', 'READER', 'nobody', 'שלום')),
+		[ '10 MB', $ten_megabytes, 'P0002' ],
+		[ '10 MB of four bytes each', q{repeat('𝕏', 2621440)}, 'P0002' ],
+	],
+	types => [
+		[ 'empty', q{'{}'}, '22023' ],
+		[ 'a NULL', q{ARRAY[NULL]::text[]}, '22004' ],
+		[ 'a NULL among them', q{'{treatment_plan.created,NULL}'}, '22004' ],
+		[ 'that nobody publishes', q{'{treatment_plan.created,treatment_plan.flown}'}, '22023' ],
+		[ 'an empty one', q{'{""}'}, '22023' ],
+		[ 'one of 10 MB', "ARRAY[$ten_megabytes]", '22023' ],
+		[ 'one twice', q{'{treatment_plan.created,treatment_plan.created}'}, '' ],
+		[ 'two dimensions', q{'{{treatment_plan.created},{treatment_plan.closed}}'}, '2202E' ],
+		[ '10,000', q{array_fill('treatment_plan.created'::text, ARRAY[10000])}, '' ],
+	],
+	start => [
+		( map { [ "<$_>", "'$_'", '22023' ] } ('', ' ', 'NOW', 'then', 'שלום')),
+		[ '10 MB', $ten_megabytes, '22023' ],
+		[ 'the beginning', q{'beginning'}, '' ],
+	],
+	max_retries => [
+		( map { [ $_, $_, '22023' ] } qw(-1 1001 2147483647 -2147483648)),
+		( map { [ $_, $_, '' ] } qw(0 1000)),
+	],
+	max_events => [
+		( map { [ $_, $_, '22023' ] } qw(-1 0 10001 2147483647 -2147483648)),
+		( map { [ $_, $_, '' ] } qw(1 10000)),
+	],
+	batch => [
+		map { [ $_, $_, 'P0002' ] }
+		  qw(-1 0 9223372036854775807 -9223372036854775808) ],
+	event => [
+		map { [ $_, $_, 'P0002' ] }
+		  qw(-1 0 9223372036854775807 -9223372036854775808) ],
+	delay => [
+		( map { [ $_, "'$_'::interval", '22023' ] }
+			  ('-1 microsecond', '-1 year', '1 month -31 days', '1 day -25 hours',
+			  '101 years', '178000000 years', '-178000000 years')),
+		( map { [ $_, "'$_'::interval", '' ] } ('0', '-1 month 30 days', '100 years')),
+	],
 	any_id => [ map { [ $_, $mixed_ids{$_}, '' ] } sort keys %mixed_ids ],
 	any_time => [ [ 'infinity', q{'infinity'}, '' ] ],
 );
@@ -440,7 +492,38 @@ my %functions = (
 	event_types => [],
 	event_type_rows => [],
 
+	create_consumer => [
+		[ 'name', 'new_consumer', q{'new'} ],
+		[ 'types', 'types', q{'{treatment_plan.created}'}, 'optional' ],
+		[ 'start', 'start', q{'now'}, 'optional' ],
+		[ 'clinic_id', 'clinic', q{id('a')}, 'optional', 'without a plan' ],
+		[ 'plan_id', 'plan', q{id('draft')}, 'optional' ],
+		[ 'max_retries', 'max_retries', '5', 'optional' ]
+	],
+	drop_consumer => [ [ 'name', 'consumer', q{'reader'} ] ],
+	next_events => [
+		[ 'consumer', 'consumer', q{'reader'} ],
+		[ 'max_events', 'max_events', '500', 'optional' ]
+	],
+	pass_events => [ [ 'consumer', 'consumer', q{'reader'} ] ],
+	finish_events => [
+		[ 'consumer', 'consumer', q{'reader'} ],
+		[ 'batch_id', 'batch', '(SELECT batch_id FROM txplan.consumer_batches)' ]
+	],
+	retry_event => [
+		[ 'consumer', 'consumer', q{'reader'} ],
+		[ 'event_id', 'event', '(SELECT event_ids[1] FROM txplan.consumer_batches)' ],
+		[ 'after', 'delay', q{'1 second'}, 'optional' ],
+		[ 'error', 'note', q{'error'}, 'optional' ]
+	],
+	revive_event => [
+		[ 'consumer', 'consumer', q{'reader'} ],
+		[ 'event_id', 'event', '(SELECT event_id FROM txplan.consumer_dead)' ]
+	],
+
 	# Parts of the others: anybody can call them, so they bear anything.
+	consumer_slot => [ [ 'plan_id', 'any_id', q{id('draft')}, 'optional' ] ],
+	consumer_state => [ [ 'wanted', 'anything', q{'reader'}, 'optional' ] ],
 	plan_has_item => [
 		[ 'plan_id', 'any_id', q{id('draft')}, 'optional' ],
 		[ 'clinic_id', 'any_id', q{id('a')}, 'optional' ]
@@ -498,6 +581,10 @@ foreach my $function (sort keys %functions)
 		if (($companion // '') eq 'without sessions')
 		{
 			$others[5] = 'NULL';
+		}
+		elsif (($companion // '') eq 'without a plan')
+		{
+			$others[4] = 'NULL';
 		}
 		elsif (($companion // '') eq 'without surfaces')
 		{
