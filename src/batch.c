@@ -1081,7 +1081,8 @@ LeavePast(Reading *reading)
  * MakeReading begins a reading in a memory context of its own.
  */
 static Reading *
-MakeReading(MemoryContext context, const Consumer *consumer, int max_events)
+MakeReading(MemoryContext context, const Consumer *consumer, int max_events,
+			int share)
 {
 	Reading *reading;
 	HASHCTL control = { 0 };
@@ -1092,7 +1093,7 @@ MakeReading(MemoryContext context, const Consumer *consumer, int max_events)
 	reading->context = context;
 	reading->consumer = *consumer;
 	reading->max_events = max_events;
-	reading->share = SLOT_COUNT / Min(CountWorkers(consumer->id), SLOT_COUNT);
+	reading->share = share;
 	reading->first_at = reading->last_at = GetCurrentTimestamp();
 	control.keysize = sizeof(pg_uuid_t);
 	control.entrysize = sizeof(pg_uuid_t);
@@ -1160,6 +1161,7 @@ FindBatch(Consumer *consumer, int max_events)
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context =
 		AllocSetContextCreate(old, "txplan batch", ALLOCSET_DEFAULT_SIZES);
+	int share = SLOT_COUNT / Min(CountWorkers(consumer->id), SLOT_COUNT);
 	Outcome outcome;
 	int64 batch_id;
 	int too_late = 0;
@@ -1168,8 +1170,8 @@ FindBatch(Consumer *consumer, int max_events)
 	{
 		CHECK_FOR_INTERRUPTS();
 		batch_id = 0;
-		outcome =
-			TryBatch(MakeReading(context, consumer, max_events), &batch_id);
+		outcome = TryBatch(MakeReading(context, consumer, max_events, share),
+						   &batch_id);
 		MemoryContextSwitchTo(old);
 		if (outcome == OUTCOME_MOVED)
 			(void) FindConsumer(consumer->name, consumer);
@@ -1242,8 +1244,7 @@ txplan_pass_events(PG_FUNCTION_ARGS)
 	int i;
 
 	ReadConsumer(fcinfo, ACL_UPDATE, &consumer);
-	reading = MakeReading(context, &consumer, BATCH_MAX);
-	reading->share = 0;
+	reading = MakeReading(context, &consumer, BATCH_MAX, 0);
 	ReadSlots(reading);
 	(void) ReadBatches(reading, false);
 	FindEpoch(reading);
