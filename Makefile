@@ -5,7 +5,8 @@
 #                      PROVE_TESTS= choose some of them
 #   make demo          a clinic's day; KEEP=1 leaves its server running
 #   make bench         what it costs
-#   make format        clang-format over src/; format-check only looks
+#   make format        clang-format over src/ and examples/; format-check only
+#                      looks
 #   make dist          a zip of HEAD, as PGXN takes it
 #
 # PG_CONFIG= chooses the server.  To build out of tree, call
@@ -48,10 +49,12 @@ bench:
 	@PG_CONFIG='$(PG_CONFIG)' bash $(txplan_dir)/test/bench/run.sh
 
 format:
-	$(CLANG_FORMAT) -i $(wildcard $(txplan_dir)/src/*.[ch])
+	$(CLANG_FORMAT) -i $(wildcard $(txplan_dir)/src/*.[ch] \
+		$(txplan_dir)/examples/*.c)
 
 format-check:
-	$(CLANG_FORMAT) --dry-run --Werror $(wildcard $(txplan_dir)/src/*.[ch])
+	$(CLANG_FORMAT) --dry-run --Werror $(wildcard $(txplan_dir)/src/*.[ch] \
+		$(txplan_dir)/examples/*.c)
 
 dist:
 	git -C $(txplan_dir) archive --format=zip \

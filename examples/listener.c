@@ -73,8 +73,8 @@ static PGresult *
 ask(PGconn *connection, const char *statement, int n, const char *const *values,
 	const char *allowed)
 {
-	PGresult *result = PQexecParams(connection, statement, n, NULL, values,
-									NULL, NULL, 0);
+	PGresult *result =
+		PQexecParams(connection, statement, n, NULL, values, NULL, NULL, 0);
 	ExecStatusType status = PQresultStatus(result);
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
@@ -111,15 +111,14 @@ handle_batch(PGconn *connection, const char *consumer, const PGresult *events)
 			continue;
 
 		/* This event comes again later; those of other plans go on. */
-		done = ask(connection,
-				   "SELECT txplan.retry_event($1, $2, error => $3)", 3, retry,
-				   NULL);
+		done = ask(connection, "SELECT txplan.retry_event($1, $2, error => $3)",
+				   3, retry, NULL);
 		if (done == NULL)
 			return false;
 		PQclear(done);
 	}
-	done = ask(connection, "SELECT txplan.finish_events($1, $2)", 2, batch,
-			   NULL);
+	done =
+		ask(connection, "SELECT txplan.finish_events($1, $2)", 2, batch, NULL);
 	PQclear(done);
 	return done != NULL;
 }

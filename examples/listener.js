@@ -104,7 +104,8 @@ async function main() {
       await wait(backoff);
       backoff = Math.min(2 * backoff, MAX_BACKOFF_SECONDS);
     } finally {
-      await client.end().catch(() => {});
+      // Not awaited: of a connection that is lost, some versions never end.
+      client.end().catch(() => {});
     }
   }
 }

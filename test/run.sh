@@ -181,7 +181,7 @@ example_drivers()
 	server_try python3-psycopg2 || WITHOUT_PSYCOPG2=$server_reason
 
 	# Debian's driver wants Debian's Node; where another is, npm may have it.
-	server_try node node-pg && return
+	! server_try node node-pg || return 0
 	WITHOUT_NODE_PG=$server_reason
 	export NODE_PATH=$NODE_PATH:$modules
 	if command -v npm >/dev/null &&
@@ -190,6 +190,16 @@ example_drivers()
 	then
 		WITHOUT_NODE_PG=
 	fi
+}
+
+# left_out - says which of the examples are not tried, and why.
+left_out()
+{
+	[ -z "$WITHOUT_LIBPQ" ] || echo "the example in C is left out: $WITHOUT_LIBPQ"
+	[ -z "$WITHOUT_PSYCOPG2" ] ||
+		echo "the example in Python is left out: $WITHOUT_PSYCOPG2"
+	[ -z "$WITHOUT_NODE_PG" ] ||
+		echo "the example in Node is left out: $WITHOUT_NODE_PG"
 }
 
 # run_prove - runs the TAP tests, which start servers themselves.
@@ -211,7 +221,7 @@ run_prove()
 	EOF
 
 	case " ${files[*]} " in
-		*_examples.pl*) example_drivers ;;
+		*_examples.pl*) example_drivers && left_out ;;
 	esac
 
 	echo "== TAP tests"

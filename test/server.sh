@@ -63,7 +63,7 @@ server_has()
 		headers) [ -f "$("$PG_CONFIG" --pgxs 2>/dev/null)" ] ;;
 		server) [ -x "$("$PG_CONFIG" --bindir 2>/dev/null)/postgres" ] ;;
 		libpq-dev) [ -f "$("$PG_CONFIG" --includedir 2>/dev/null)/libpq-fe.h" ] ;;
-		node-pg) node -e 'require("pg")' 2>/dev/null ;;
+		node-pg) server_as node -e 'require("pg")' 2>/dev/null ;;
 		libc) [ -f /usr/include/stdio.h ] || ! command -v dpkg >/dev/null ;;
 		python3-*) "$PYTHON" -c "import ${1#python3-}" 2>/dev/null ;;
 		*::*) perl -M"$1" -e 1 2>/dev/null ;;

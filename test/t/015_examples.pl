@@ -145,6 +145,11 @@ foreach my $language (qw(C Python Node))
 		publish(2);
 		ok(printed($out, published(0)), "$language: what comes after it was thrown out");
 
+		$node->safe_psql('postgres', 'ALTER DATABASE record SET txplan.notify = off');
+		publish(2);
+		ok(printed($out, published(0)), "$language: what nobody told it of");
+		$node->safe_psql('postgres', 'ALTER DATABASE record RESET txplan.notify');
+
 		is(ended($program, 'TERM'), 0, "$language: it ends by SIGTERM");
 		is( $node->safe_psql('record',
 				"SELECT count(*) FROM txplan.next_events('\L$language\E')"),
