@@ -146,10 +146,13 @@ NextNumber(void)
  * ReserveEvent takes the number of an event in a rehearsal.  Its plan's row will
  * have the version before the event is published; whoever writes the plan
  * meanwhile gets later versions, and so must get later numbers.
+ *
+ * The number comes first: an error while it is taken leaves no reservation.
  */
 static void
 ReserveEvent(const Settlement *settlement, const TreatmentPlan *plan)
 {
+	int64 id = NextNumber();
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	ReservedEvent *event;
 
@@ -170,7 +173,7 @@ ReserveEvent(const Settlement *settlement, const TreatmentPlan *plan)
 	event->plan = plan->key;
 	event->version = plan->version;
 	event->at = settlement->at;
-	event->id = NextNumber();
+	event->id = id;
 	event->subtransaction = GetCurrentSubTransactionId();
 	MemoryContextSwitchTo(old);
 }

@@ -229,7 +229,7 @@ run_prove()
 		unset PGHOST PGPORT PGUSER PGDATABASE
 		cd "$source"
 		# initdb takes its encoding from here, wherever the tests are called.
-		server_as env LANG=C.UTF-8 LC_CTYPE=C.UTF-8 \
+		server_as env LANG=C.UTF-8 LC_CTYPE=C.UTF-8 PG_CONFIG="$PG_CONFIG" \
 			PG_REGRESS="$server_pgxs/src/test/regress/pg_regress" \
 			TESTDIR="$state" TESTDATADIR="$state/tmp_check" \
 			TESTLOGDIR="$state/tmp_check/log" TEMP_CONFIG="$state/temp_config" \
