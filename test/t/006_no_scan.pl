@@ -122,7 +122,7 @@ my %calls = (
 	# These read the whole record, since that is what they are for.
 	(map { $_ => undef }
 		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults
-		  consumer_state)),
+		  consumer_state maintain archive_events list_event_partitions)),
 
 	# Statements of clients, with what follows from them.
 	'SELECT of the notifier' => q{SELECT * FROM txplan.notifier},

@@ -367,6 +367,20 @@ my %kinds = (
 	],
 	any_id => [ map { [ $_, $mixed_ids{$_}, '' ] } sort keys %mixed_ids ],
 	any_time => [ [ 'infinity', q{'infinity'}, '' ] ],
+	upkeep_time => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'before Christ', q{'0044-03-15 BC'}, '22008' ],
+		[ 'far ahead', q{'290000-01-01'}, '22008' ],
+	],
+	archive_time => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'before Christ', q{'0044-03-15 BC'}, '' ],
+		[ 'far ahead', q{'290000-01-01'}, '' ],
+	],
+	max_plans => [
+		( map { [ $_, $_, '22023' ] } qw(0 -1 -2147483648)),
+		[ 'as many as can be', '2147483647', '' ],
+	],
 );
 
 # The functions: each argument's name, kind, a value that is good, and whether
@@ -520,6 +534,13 @@ my %functions = (
 		[ 'consumer', 'consumer', q{'reader'} ],
 		[ 'event_id', 'event', '(SELECT event_id FROM txplan.consumer_dead)' ]
 	],
+
+	maintain => [
+		[ 'at', 'upkeep_time', 'now()' ],
+		[ 'max_plans', 'max_plans', '10', 'optional' ]
+	],
+	archive_events => [ [ 'before', 'archive_time', q{'2020-01-01'} ] ],
+	list_event_partitions => [],
 
 	# Parts of the others: anybody can call them, so they bear anything.
 	consumer_slot => [ [ 'plan_id', 'any_id', q{id('draft')}, 'optional' ] ],
