@@ -326,6 +326,7 @@ static void
 Judge(MonthsPlan *plan, const List *partitions)
 {
 	int64 moved = 0;
+	int made = 0;
 	bool one_is_fenced = false;
 	Oid schema = get_rel_namespace(RecordRelation(TABLE_EVENTS));
 	List *kept = NIL;
@@ -362,6 +363,9 @@ Judge(MonthsPlan *plan, const List *partitions)
 				   psprintf(INT64_FORMAT " events wait in events_default: call "
 										 "maintain() again.",
 							month->waiting));
+		if (month->fate == FATE_MADE && ++made > MONTHS_AT_ONCE)
+			Refuse(month, FATE_LATER,
+				   "Many months are to be made: call maintain() again.");
 		if (month->fate == FATE_MADE)
 			moved += month->waiting;
 	}
@@ -567,6 +571,9 @@ DropMonths(FunctionCallInfo fcinfo, TimestampTz until, bool may_wait)
 			AddRow(fcinfo, "partition", name, "later",
 				   "Another transaction is using events.");
 	}
+	foreach(cell, removal.rest)
+		AddRow(fcinfo, "partition", ((EventPartition *) lfirst(cell))->name,
+			   "later", "Many months are to go: call maintain() again.");
 	foreach(cell, removal.held)
 		AddRow(fcinfo, "partition", ((EventPartition *) lfirst(cell))->name,
 			   "held",

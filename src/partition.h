@@ -14,6 +14,9 @@
 #define PARTITION_YEAR_MIN 1000
 #define PARTITION_YEAR_MAX 9998
 
+/* So many months a call makes, and so many it removes: each takes locks */
+#define MONTHS_AT_ONCE 60
+
 typedef struct EventPartition
 {
 	Oid relation; /* InvalidOid for one that is not there */

@@ -207,6 +207,11 @@ FindRemovable(TimestampTz until, Removal *removal)
 
 		if (!partition->is_month || partition->ends_at > until)
 			continue;
+		if (list_length(removal->months) == MONTHS_AT_ONCE)
+		{
+			removal->rest = lappend(removal->rest, partition);
+			continue;
+		}
 		if (removal->held == NIL)
 			removal->held_by = HoldersOf(partition, NULL);
 		if (removal->held_by == NULL)
@@ -424,6 +429,13 @@ txplan_archive_events(PG_FUNCTION_ARGS)
 							->name),
 				 errdetail("%s.", removal.error->message),
 				 errhint("Others are using events: try again.")));
+	else if (removal.rest != NIL)
+		ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						  errmsg("%d months are left to be archived",
+								 list_length(removal.rest)),
+						  errdetail("At most %d go at once.", MONTHS_AT_ONCE),
+						  errhint("Call archive_events() again in another "
+								  "transaction.")));
 	WarnOfHolders(&removal);
 	for (i = 0; i < removal.count; i++)
 	{

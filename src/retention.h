@@ -17,6 +17,7 @@ typedef struct Removal
 	bool may_wait; /* for locks, a moment */
 	int count;	   /* of months, those that went */
 	List *months;  /* of EventPartition */
+	List *rest;	   /* of EventPartition, too many for one call */
 	List *names;   /* of those that went, what they are called now */
 	char *held_by; /* consumers that have not passed the first that is held */
 	List *held;	   /* of EventPartition: it, and those behind it */
