@@ -147,6 +147,13 @@ COMMENT ON COLUMN txplan.plans.created_by IS 'Who made it: txplan.actor, else th
 COMMENT ON COLUMN txplan.plans.created_at IS 'When it was made';
 COMMENT ON COLUMN txplan.plans.updated_at IS 'When it or anything below it was last changed';
 COMMENT ON CONSTRAINT plans_pkey ON txplan.plans IS 'A plan belongs to one clinic';
+-- What later versions added.
+ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS budget_id uuid;
+ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS budget_status text;
+ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS next_contact_at timestamptz;
+COMMENT ON COLUMN txplan.plans.budget_id IS 'The budget that is live, else the last that was';
+COMMENT ON COLUMN txplan.plans.budget_status IS 'The status of that budget; sent or accepted locks the plan';
+COMMENT ON COLUMN txplan.plans.next_contact_at IS 'When to contact the patient again, as the latest contact says';
 PERFORM txplan.ensure_constraint('plans', 'plans_number_unique_per_clinic',
 	'UNIQUE (clinic_id, number)',
 	'A number means one plan of the clinic');

@@ -80,7 +80,13 @@ BEGIN
 		('consumer_batches', '{batch_id,consumer,slots,event_ids}'),
 		('consumer_retries', '{consumer,event_id,retry_count,due_at}'),
 		('consumer_dead', '{consumer,event_id,retry_count,died_at}'),
-		('event_removals', '{id,partition,starts_at,ends_at}')
+		('event_removals', '{id,partition,starts_at,ends_at}'),
+		('budgets', '{id,clinic_id,plan_id,number,version,status,total}'),
+		('budget_lines', '{id,clinic_id,budget_id,item_id,unit_price,net_amount}'),
+		('contacts', '{id,clinic_id,plan_id,channel,contacted_at}'),
+		('appointments', '{id,clinic_id,patient_id,starts_at,ends_at,status}'),
+		('recall_rules', '{category_key,reason,months}'),
+		('recall_suggestions', '{id,clinic_id,item_id,due_on}')
 	) AS t (name, columns);
 
 	-- @record sections@
@@ -91,7 +97,8 @@ BEGIN
 		'history', 'number_counters', 'plans', 'items',
 		'sessions', 'earned_entries', 'event_origins', 'consumers',
 		'consumer_slots', 'consumer_batches', 'consumer_retries',
-		'consumer_dead', 'event_removals']
+		'consumer_dead', 'event_removals', 'budgets', 'budget_lines', 'contacts',
+		'appointments', 'recall_rules', 'recall_suggestions']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '

@@ -102,6 +102,11 @@ COMMENT ON COLUMN txplan.clinics.plan_number_format IS 'How plan numbers look: {
 COMMENT ON COLUMN txplan.clinics.created_at IS 'When the row was made';
 COMMENT ON COLUMN txplan.clinics.updated_at IS 'When the row was last changed';
 COMMENT ON CONSTRAINT clinics_pkey ON txplan.clinics IS 'One row for each clinic';
+-- What later versions added.
+ALTER TABLE txplan.clinics ADD COLUMN IF NOT EXISTS budget_number_format text NOT NULL DEFAULT 'BUDGET-{YYYY}-{NNNN}';
+ALTER TABLE txplan.clinics ADD COLUMN IF NOT EXISTS contact_outcomes text[];
+COMMENT ON COLUMN txplan.clinics.budget_number_format IS 'How budget numbers look, as plan_number_format';
+COMMENT ON COLUMN txplan.clinics.contact_outcomes IS 'The outcomes that a contact can have; any when NULL';
 PERFORM txplan.ensure_constraint('clinics', 'clinics_name_length',
 	'CHECK (pg_catalog.char_length(name) BETWEEN 1 AND 200 AND pg_catalog.btrim(name) <> '''')',
 	'A name has 1 to 200 characters');
@@ -114,6 +119,12 @@ PERFORM txplan.ensure_constraint('clinics', 'clinics_days_in_range',
 PERFORM txplan.ensure_constraint('clinics', 'clinics_plan_number_format',
 	'CHECK (pg_catalog.char_length(plan_number_format) <= 60 AND plan_number_format ~ ''^[^{}]*[{]YYYY[}][^{}]*[{]N{1,9}[}][^{}]*$'')',
 	'A number has {YYYY} once and, behind it, {N} to {NNNNNNNNN} once');
+PERFORM txplan.ensure_constraint('clinics', 'clinics_budget_number_format',
+	'CHECK (pg_catalog.char_length(budget_number_format) <= 60 AND budget_number_format ~ ''^[^{}]*[{]YYYY[}][^{}]*[{]N{1,9}[}][^{}]*$'')',
+	'A number has {YYYY} once and, behind it, {N} to {NNNNNNNNN} once');
+PERFORM txplan.ensure_constraint('clinics', 'clinics_contact_outcomes_complete',
+	'CHECK (CASE WHEN pg_catalog.array_ndims(contact_outcomes) > 1 THEN false ELSE pg_catalog.cardinality(contact_outcomes) > 0 AND pg_catalog.array_position(contact_outcomes, NULL) IS NULL END)',
+	'Outcomes are a list of names');
 
 CREATE TABLE IF NOT EXISTS txplan.professionals (
 	id uuid NOT NULL,

@@ -52,7 +52,13 @@ static const char *const table_names[TABLE_COUNT] = { "clinics",
 													  "consumer_batches",
 													  "consumer_retries",
 													  "consumer_dead",
-													  "event_removals" };
+													  "event_removals",
+													  "budgets",
+													  "budget_lines",
+													  "contacts",
+													  "appointments",
+													  "recall_rules",
+													  "recall_suggestions" };
 
 /*
  * The triggers that hold the rules.  DROP EXTENSION ... CASCADE takes them and

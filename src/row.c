@@ -53,6 +53,9 @@ static const char *const plan_columns[] = { "id",
 											"created_by",
 											"created_at",
 											"updated_at",
+											"budget_id",
+											"budget_status",
+											"next_contact_at",
 											NULL };
 
 static const char *const item_columns[] = { "id",
@@ -84,6 +87,65 @@ static const char *const session_columns[] = {
 	"id",			"clinic_id", "plan_id",	   "item_id",	   "sequence",
 	"label",		"amount",	 "status",	   "completed_at", "completed_by",
 	"cancelled_at", "note",		 "created_at", "updated_at",   NULL
+};
+
+static const char *const budget_columns[] = { "id",
+											  "clinic_id",
+											  "plan_id",
+											  "patient_id",
+											  "number",
+											  "version",
+											  "supersedes_id",
+											  "status",
+											  "valid_until",
+											  "discount_percent",
+											  "discount_amount",
+											  "subtotal",
+											  "total",
+											  "external_ref",
+											  "sent_at",
+											  "decided_at",
+											  "decision_note",
+											  "created_by",
+											  "created_at",
+											  "updated_at",
+											  NULL };
+
+static const char *const line_columns[] = { "id",
+											"clinic_id",
+											"budget_id",
+											"item_id",
+											"position",
+											"description",
+											"unit_price",
+											"quantity",
+											"discount_percent",
+											"discount_amount",
+											"net_amount",
+											"created_at",
+											"updated_at",
+											NULL };
+
+static const char *const contact_columns[] = { "id",
+											   "clinic_id",
+											   "plan_id",
+											   "channel",
+											   "outcome",
+											   "note",
+											   "contacted_at",
+											   "contacted_by",
+											   "next_contact_at",
+											   "corrects_id",
+											   "created_at",
+											   "updated_at",
+											   NULL };
+
+static const char *const appointment_columns[] = {
+	"id",	   "clinic_id",	 "patient_id",		"plan_id",
+	"item_id", "session_id", "professional_id", "kind",
+	"room",	   "starts_at",	 "ends_at",			"status",
+	"note",	   "created_by", "created_at",		"updated_at",
+	NULL
 };
 
 static HTAB *places_by_relation = NULL;
@@ -144,6 +206,14 @@ ColumnNames(RecordTable table)
 			return item_columns;
 		case TABLE_SESSIONS:
 			return session_columns;
+		case TABLE_BUDGETS:
+			return budget_columns;
+		case TABLE_BUDGET_LINES:
+			return line_columns;
+		case TABLE_CONTACTS:
+			return contact_columns;
+		case TABLE_APPOINTMENTS:
+			return appointment_columns;
 		default:
 			elog(ERROR, "table %d has no rows in triggers", (int) table);
 	}
