@@ -37,11 +37,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${ROUND_TRIP:=500}"
 : "${WORK:=check complete flush distance day bulk size notify consumers soak limits}"
 export SERVER_FSYNC=$FSYNC
-most_clients=0
-for clients in $CLIENTS $WRITERS
-do
-	[ "$clients" -le "$most_clients" ] || most_clients=$clients
-done
+# largest - the largest of some numbers.
+largest()
+{
+	printf '%s\n' "$@" | sort -n | tail -n 1
+}
+# shellcheck disable=SC2086 # lists of numbers
+most_clients=$(largest $CLIENTS)
+# shellcheck disable=SC2086
+most_sessions=$(largest $CLIENTS $WRITERS)
 
 json=$here/results.json
 case ${1:-} in
@@ -480,7 +484,7 @@ say "building txplan"
 server_build
 server_start "shared_buffers = 512MB" "wal_level = replica" \
 	"max_wal_size = 16GB" "checkpoint_timeout = 1h" \
-	"max_connections = $((most_clients + 40))" \
+	"max_connections = $((most_sessions + 40))" \
 	"shared_preload_libraries = '$statements'" \
 	${statements:+"pg_stat_statements.track = none"}
 
