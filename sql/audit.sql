@@ -1,5 +1,5 @@
 -- audit.sql: whether the rows of a record fit together, asked of the rows alone.
--- after: earned
+-- after: earned, budget
 
 -- == extension ==
 
@@ -530,6 +530,10 @@ AS $$
 		WHERE d.id IS NULL
 			OR t.events > 1
 			OR t.events IS NULL AND coalesce(d.completed_at >= k.since, true)
+		UNION ALL
+		-- Budgets.
+		SELECT b.clinic_id, b.plan_id, b.row_id, b.fault, b.detail, b.hint
+		FROM txplan.budget_faults(wanted_clinic) AS b
 		UNION ALL
 		-- History, by its chains.
 		SELECT f.clinic_id, f.plan, f.row_id, 'history: ' || f.fault,

@@ -134,6 +134,50 @@ AS $$
 		FROM txplan.history AS h
 		WHERE h.plan_id = wanted_plan AND h.clinic_id = wanted_clinic
 	),
+	budget_part AS (
+		SELECT jsonb_build_object(
+			'budget_id', b.id,
+			'number', b.number,
+			'version', b.version,
+			'status', b.status,
+			'locks', b.status IN ('sent', 'accepted'),
+			'valid_until', b.valid_until,
+			'discount_percent', b.discount_percent::text,
+			'discount_amount', b.discount_amount::text,
+			'subtotal', b.subtotal::text,
+			'total', b.total::text,
+			'external_ref', b.external_ref,
+			'sent_at', txplan.time_text(b.sent_at),
+			'decided_at', txplan.time_text(b.decided_at),
+			'decided_by', b.decided_by,
+			'decision_note', b.decision_note,
+			'lines', coalesce((
+				SELECT jsonb_agg(jsonb_build_object(
+					'line_id', l.id,
+					'item_id', l.item_id,
+					'position', l.position,
+					'description', l.description,
+					'unit_price', l.unit_price::text,
+					'quantity', l.quantity,
+					'discount_percent', l.discount_percent::text,
+					'discount_amount', l.discount_amount::text,
+					'net_amount', l.net_amount::text) ORDER BY l.position)
+				FROM txplan.budget_lines AS l
+				WHERE l.budget_id = b.id AND l.clinic_id = b.clinic_id), '[]'),
+			'earlier', coalesce((
+				SELECT jsonb_agg(jsonb_build_object(
+					'budget_id', e.id,
+					'number', e.number,
+					'version', e.version,
+					'status', e.status,
+					'total', e.total::text) ORDER BY e.created_at DESC, e.version DESC)
+				FROM txplan.budgets AS e
+				WHERE e.plan_id = wanted_plan AND e.clinic_id = wanted_clinic
+					AND e.id <> b.id), '[]')) AS document
+		FROM txplan.plans AS p
+		JOIN txplan.budgets AS b ON b.id = p.budget_id AND b.clinic_id = p.clinic_id
+		WHERE p.id = wanted_plan AND p.clinic_id = wanted_clinic
+	),
 	actions_part AS (
 		SELECT jsonb_agg(jsonb_build_object(
 			'kind', a.kind,
@@ -196,6 +240,7 @@ AS $$
 			WHERE named.id IS NOT NULL),
 		'items', coalesce(i.document, '[]'),
 		'executions', coalesce(x.document, '[]'),
+		'budget', (SELECT b.document FROM budget_part AS b),
 		'history', coalesce(h.document, '[]'))
 	FROM txplan.plans AS p
 	CROSS JOIN doctors AS d
@@ -221,7 +266,8 @@ COMMENT ON FUNCTION txplan.plan_detail(uuid, uuid) IS
 
 Its keys are plan, patient, professional, actions (what can be done, and what
 stands in the way), reassignable_items, several_professionals, items with their
-sessions, executions (what was done, latest first) and history (latest first);
+sessions, executions (what was done, latest first), budget (the live one, else the
+last that was; null without) and history (latest first);
 docs/detail.md explains each. Ids are strings, amounts decimal strings in the
 clinic''s currency, times RFC 3339 in UTC.
 Errors: 22004, P0002 for an unknown plan, 42501 without the tables'' privileges,

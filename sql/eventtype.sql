@@ -29,7 +29,15 @@ AS $$
 			('treatment_plan.item_reassigned', 'An item got another doctor', '{new doctor,reassigned item}'),
 			('treatment_plan.professional_changed', 'The plan got another doctor', '{new doctor,reassigned plan}'),
 			('treatment_plan.item_session_completed', 'A session was completed', '{ended session,completed session}'),
-			('treatment_plan.item_session_cancelled', 'A session was cancelled', '{ended session,cancelled session}')
+			('treatment_plan.item_session_cancelled', 'A session was cancelled', '{ended session,cancelled session}'),
+			('treatment_plan.budget_sync_requested', 'The draft of the budget was made to follow the plan', '{sync}'),
+			('budget.created', 'A budget was made for the plan, or linked to it', '{budget,new budget,offer}'),
+			('budget.sent', 'The budget was sent to the patient', '{budget,offer}'),
+			('budget.accepted', 'The patient accepted the budget', '{budget,offer}'),
+			('budget.rejected', 'The patient declined the budget', '{budget,decision}'),
+			('budget.expired', 'The last day of the budget passed without a decision', '{budget}'),
+			('budget.cancelled', 'The budget was taken back, by somebody or by what became of the plan', '{budget,decision}'),
+			('budget.superseded', 'The sent budget was cancelled for its next version', '{budget,successor}')
 		UNION ALL
 		-- Transitions may name events of their own.  Among the plan's these say
 		-- only what all events say.
@@ -62,6 +70,7 @@ AS $$
 			('change', 'changed', 'changes', 'what changed'),
 			('change', 'item_id', 'id or missing', 'the item; missing when the plan itself changed'),
 			('change', 'session_id', 'id or missing', 'the session; missing when no session changed'),
+			('change', 'budget_id', 'id or missing', 'the budget; missing when no budget changed'),
 			('confirmation', 'items', 'list of items', 'the items that are not cancelled, in their order'),
 			('confirmation', 'total', 'amount', 'sum of their prices'),
 			('closure', 'closure_reason', 'text or null', 'the reason given'),
@@ -80,7 +89,7 @@ AS $$
 			('item', 'surfaces', 'text or null', 'surfaces of the tooth'),
 			('item', 'unit_price', 'amount', 'its price'),
 			('item', 'professional_id', 'id or null', 'its doctor'),
-			('item alone', 'budget_id', 'null', 'always null in this version'),
+			('item alone', 'budget_id', 'id or null', 'the draft of a budget that follows the plan, and so quotes the item or does no longer'),
 			('item in a list', 'description', 'text', 'what is done'),
 			('ended item', 'item_id', 'id', 'the item'),
 			('ended item', 'treatment_ref', 'text or null', 'the treatment in the application''s chart'),
@@ -103,7 +112,30 @@ AS $$
 			('ended session', 'sessions_total', 'number', 'sessions of the item, the cancelled ones too'),
 			('completed session', 'completed_by', 'text', 'who completed it; as actor'),
 			('completed session', 'sessions_completed', 'number', 'completed sessions of the item, with this one'),
-			('cancelled session', 'sessions_cancelled', 'number', 'cancelled sessions of the item, with this one')
+			('cancelled session', 'sessions_cancelled', 'number', 'cancelled sessions of the item, with this one'),
+			('budget', 'budget_id', 'id', 'the budget'),
+			('budget', 'budget_number', 'text', 'its number for people'),
+			('budget', 'version', 'number', 'its version'),
+			('budget', 'status', 'budget status', 'its status by this event'),
+			('budget', 'subtotal', 'amount', 'sum of its lines after their own discounts'),
+			('budget', 'total', 'amount', 'what the patient pays'),
+			('budget', 'valid_until', 'day or null', 'the last day of its validity, in the clinic''s time zone'),
+			('new budget', 'supersedes_id', 'id or null', 'the version before it'),
+			('offer', 'lines', 'list of lines', 'its lines in their order'),
+			('decision', 'note', 'text or null', 'the note given'),
+			('successor', 'superseded_by', 'id', 'the next version'),
+			('line', 'line_id', 'id', 'the line'),
+			('line', 'item_id', 'id or null', 'the item that it quotes'),
+			('line', 'description', 'text', 'what is quoted'),
+			('line', 'unit_price', 'amount', 'price of one'),
+			('line', 'quantity', 'number', 'how many'),
+			('line', 'net_amount', 'amount', 'what it costs less all discounts'),
+			('sync', 'budget_id', 'id', 'the budget'),
+			('sync', 'items', 'list of quoted items', 'the items that it now quotes, in their order'),
+			('quoted item', 'item_id', 'id', 'the item'),
+			('quoted item', 'description', 'text', 'what is quoted'),
+			('quoted item', 'unit_price', 'amount', 'price of one'),
+			('quoted item', 'net_amount', 'amount', 'what it costs less all discounts')
 	),
 	kinds (kind, schema) AS (
 		VALUES
@@ -115,7 +147,8 @@ AS $$
 			('time', '{"type": "string", "format": "date-time", "pattern": "[.][0-9]{6}Z$"}'),
 			('number', '{"type": "integer", "minimum": 0}'),
 			('tooth', '{"type": "integer", "minimum": 11, "maximum": 85}'),
-			('null', '{"type": "null"}'),
+			('day', '{"type": "string", "format": "date"}'),
+			('budget status', '{"type": "string", "enum": ["draft", "sent", "accepted", "rejected", "expired", "cancelled"]}'),
 			('way', '{"type": "string", "enum": ["session", "item", "performed"]}'),
 			('changes', '{"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}')
 	),
@@ -123,14 +156,17 @@ AS $$
 	shapes (in_group, rules) AS (
 		VALUES
 			('change', '{"oneOf": [
-				{"properties": {"item_id": false, "session_id": false,
+				{"properties": {"item_id": false, "session_id": false, "budget_id": false,
 					"changed": {"items": {"enum": ["title", "diagnosis_notes", "internal_notes"]}}}},
+				{"required": ["budget_id"],
+				 "properties": {"item_id": false, "session_id": false,
+					"changed": {"items": {"enum": ["budget", "budget_lines"]}}}},
 				{"required": ["item_id"],
-				 "properties": {"session_id": false,
+				 "properties": {"session_id": false, "budget_id": false,
 					"changed": {"items": {"enum": ["treatment_ref", "tooth", "surfaces", "description",
 						"category_key", "price", "notes"]}}}},
 				{"required": ["item_id", "session_id"],
-				 "properties": {
+				 "properties": {"budget_id": false,
 					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}}]}'::jsonb)
 	),
 	-- The schema of each key.
@@ -154,9 +190,13 @@ AS $$
 					'additionalProperties', false),
 				'description', k.what) AS schema
 		FROM keys AS k
-		CROSS JOIN parts AS p
-		WHERE k.kind = 'list of items'
-			AND p.in_group IN ('item', 'item in a list')
+		JOIN (VALUES
+			('list of items', 'item'),
+			('list of items', 'item in a list'),
+			('list of lines', 'line'),
+			('list of quoted items', 'quoted item')
+		) AS l (kind, in_group) ON l.kind = k.kind
+		JOIN parts AS p ON p.in_group = l.in_group
 		GROUP BY k.in_group, k.key, k.what
 	)
 	SELECT t.type, t.summary,

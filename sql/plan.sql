@@ -72,15 +72,16 @@ CREATE TABLE IF NOT EXISTS txplan.number_counters (
 );
 COMMENT ON TABLE txplan.number_counters IS 'The last number issued of each kind, for each clinic and year';
 COMMENT ON COLUMN txplan.number_counters.clinic_id IS 'The clinic';
-COMMENT ON COLUMN txplan.number_counters.kind IS 'What is numbered: plan';
+COMMENT ON COLUMN txplan.number_counters.kind IS 'What is numbered: plan or budget';
 COMMENT ON COLUMN txplan.number_counters.year IS 'The year in the clinic''s time zone';
 COMMENT ON COLUMN txplan.number_counters.last_number IS 'The last number issued';
 COMMENT ON CONSTRAINT number_counters_pkey ON txplan.number_counters IS 'One count for each clinic, kind and year';
 PERFORM txplan.ensure_constraint('number_counters', 'number_counters_of_a_clinic',
 	'FOREIGN KEY (clinic_id) REFERENCES txplan.clinics (id)',
 	'The clinic exists');
-PERFORM txplan.ensure_constraint('number_counters', 'number_counters_kind_known',
-	'CHECK (kind = ''plan'')',
+ALTER TABLE txplan.number_counters DROP CONSTRAINT IF EXISTS number_counters_kind_known;
+PERFORM txplan.ensure_constraint('number_counters', 'number_counters_kinds',
+	'CHECK (kind = ''plan'' OR kind = ''budget'')',
 	'What can be numbered');
 PERFORM txplan.ensure_constraint('number_counters', 'number_counters_count_from_zero',
 	'CHECK (last_number >= 0)',

@@ -17,12 +17,14 @@ COMMENT ON FUNCTION txplan.maintain(timestamptz, integer) IS
 Call it once a day, in a transaction of its own. It makes the partitions of events
 for the month of at and the next two, and for months of which events wait in
 events_default, which it moves; it drops the months that are older than
-txplan.events_keep and that every consumer has passed.
-at: the time to do it for; max_plans: at most so many plans (NULL: no limit; this
-version does nothing with plans).
-kind: partition, consumer, or record; outcome: made, dropped, moved; later, when
-others were in the way and it is to be called again; held, when something has to
-be done first, which detail says.
+txplan.events_keep and that every consumer has passed. Before that it lets draft and
+sent budgets expire whose last day has passed in their clinic''s time zone, and
+closes, as expired, plans that wait for a budget which was sent and expired more
+than clinics.close_after_budget_expiry_days ago. Two calls at once share the plans.
+at: the time to do it for; max_plans: at most so many plans (NULL: no limit).
+kind: budget, plan, partition, consumer, or record; outcome: expired, closed, made,
+dropped, moved; later, when others were in the way and it is to be called again;
+held, when something has to be done first, which detail says.
 Nobody waits for it longer than moments. Errors: 42501 for who is no member of the
 record''s owner, 22004, 22008 and 22023 for arguments that make no sense, 25006 on
 a standby, TX008 before install().';

@@ -31,6 +31,37 @@ COMMENT ON FUNCTION txplan.plan_is_done(uuid, uuid) IS
 
 Returns NULL when it is so, else the reason for which the plan cannot pass.';
 
+CREATE FUNCTION txplan.budget_is_accepted(plan_id uuid, clinic_id uuid)
+RETURNS text
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'txplan_budget_is_accepted';
+
+COMMENT ON FUNCTION txplan.budget_is_accepted(uuid, uuid) IS
+'Guard: the plan''s budget is accepted.
+
+An automatic transition with this guard leads out of a state that waits for the
+budget. Returns NULL when it is so, else the reason for which the plan cannot pass.';
+
+CREATE FUNCTION txplan.no_budget_waits(plan_id uuid, clinic_id uuid)
+RETURNS text
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'txplan_no_budget_waits';
+
+COMMENT ON FUNCTION txplan.no_budget_waits(uuid, uuid) IS
+'Guard: no budget of the plan is a draft or sent, which would have to be accepted itself.
+
+Returns NULL when it is so, else the reason for which the plan cannot pass.';
+
+CREATE FUNCTION txplan.budget_revives(plan_id uuid, clinic_id uuid)
+RETURNS text
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'txplan_budget_revives';
+
+COMMENT ON FUNCTION txplan.budget_revives(uuid, uuid) IS
+'Guard: the plan was closed as rejected, and a later version of the rejected budget is accepted.
+
+Returns NULL when it is so, else the reason for which the plan cannot pass.';
+
 CREATE FUNCTION txplan.workflow_faults(wanted text)
 RETURNS TABLE (fault text, state text, action text, detail text)
 LANGUAGE sql STABLE
@@ -349,7 +380,11 @@ IF NOT EXISTS (SELECT FROM txplan.workflows AS w WHERE w.name = 'dental') THEN
 		('dental', 'confirm', 'draft', 'pending', 'confirm', false,
 			'{txplan.plan_has_item}', '{}', 'treatment_plan.confirmed'),
 		('dental', 'accept', 'pending', 'active', 'write', false,
-			'{}', '{}', 'treatment_plan.accepted'),
+			'{txplan.no_budget_waits}', '{}', 'treatment_plan.accepted'),
+		('dental', 'accept_by_budget', 'pending', 'active', NULL, true,
+			'{txplan.budget_is_accepted}', '{}', 'treatment_plan.accepted'),
+		('dental', 'revive', 'closed', 'active', NULL, true,
+			'{txplan.budget_revives}', '{}', 'treatment_plan.reactivated'),
 		('dental', 'complete', 'active', 'completed', NULL, true,
 			'{txplan.plan_is_done}', '{}', 'treatment_plan.completed'),
 		('dental', 'close', 'draft', 'closed', 'close', false, '{}',

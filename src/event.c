@@ -362,6 +362,35 @@ PayloadJson(Payload *payload, const char *key, Jsonb *value)
 }
 
 /*
+ * PushName adds a name to a JSON array.
+ */
+static void
+PushName(JsonbParseState **state, const char *name)
+{
+	JsonbValue value;
+
+	value.type = jbvString;
+	value.val.string.val = pstrdup(name);
+	value.val.string.len = (int) strlen(name);
+	(void) pushJsonbValue(state, WJB_ELEM, &value);
+}
+
+/*
+ * NameList makes a list of one name or two; the second may be NULL.
+ */
+Jsonb *
+NameList(const char *first, const char *second)
+{
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	PushName(&state, first);
+	if (second != NULL)
+		PushName(&state, second);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+/*
  * PayloadColumn adds a column of a row by its type.
  */
 void

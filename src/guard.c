@@ -51,8 +51,28 @@ SAVED_QUERY(find_pending_item,
 			"AND i.status" EQ "'pending' LIMIT 1",
 			UUIDOID, UUIDOID);
 
+SAVED_QUERY(read_budget_status,
+			"SELECT p.budget_status FROM txplan.plans AS p "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
+
+SAVED_QUERY(find_revision,
+			"SELECT 1 FROM txplan.plans AS p "
+			"JOIN txplan.budgets AS b ON b.id" EQ "p.budget_id "
+			"AND b.clinic_id" EQ "p.clinic_id "
+			"JOIN txplan.budgets AS r ON r.clinic_id" EQ "b.clinic_id "
+			"AND r.number" EQ "b.number AND r.version" LT "b.version "
+			"AND r.status" EQ "'rejected' "
+			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2 "
+			"AND (p.closed_at IS NULL OR p.closure_reason" EQ "'rejected') "
+			"LIMIT 1",
+			UUIDOID, UUIDOID);
+
 PG_FUNCTION_INFO_V1(txplan_plan_has_item);
 PG_FUNCTION_INFO_V1(txplan_plan_is_done);
+PG_FUNCTION_INFO_V1(txplan_budget_is_accepted);
+PG_FUNCTION_INFO_V1(txplan_no_budget_waits);
+PG_FUNCTION_INFO_V1(txplan_budget_revives);
 
 /*
  * FindGuard looks a guard up; it answers with a reason when it cannot be used.
@@ -300,10 +320,10 @@ ReadCounters(FunctionCallInfo fcinfo, int *total, int *completed,
 }
 
 /*
- * FindsItem runs a query for an item of the plan that a guard was given.
+ * FindsRow runs a query for something of the plan that a guard was given.
  */
 static bool
-FindsItem(FunctionCallInfo fcinfo, SavedQuery *query)
+FindsRow(FunctionCallInfo fcinfo, SavedQuery *query)
 {
 	Datum arguments[2];
 	Datum one;
@@ -326,7 +346,7 @@ FindsItem(FunctionCallInfo fcinfo, SavedQuery *query)
 Datum
 txplan_plan_has_item(PG_FUNCTION_ARGS)
 {
-	if (FindsItem(fcinfo, &find_live_item))
+	if (FindsRow(fcinfo, &find_live_item))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text("the plan has no item"));
 }
@@ -350,7 +370,83 @@ txplan_plan_is_done(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text(psprintf("%d items of the plan are pending",
 												  total - completed -
 													  cancelled)));
-	if (FindsItem(fcinfo, &find_pending_item))
+	if (FindsRow(fcinfo, &find_pending_item))
 		PG_RETURN_TEXT_P(cstring_to_text("an item of the plan is pending"));
 	PG_RETURN_NULL();
+}
+
+/*
+ * BudgetStatus reads the status of the plan's budget: that kept under the lock,
+ * else that of the row.  NULL where the plan has none.
+ */
+static const char *
+BudgetStatus(FunctionCallInfo fcinfo)
+{
+	Datum arguments[2];
+	Datum value;
+	bool isnull;
+	TreatmentPlan *plan;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return NULL;
+	RequireRecord();
+	plan = HeldPlan(PG_GETARG_UUID_P(0), PG_GETARG_UUID_P(1));
+	if (plan != NULL)
+		return plan->budget_status;
+	arguments[0] = PG_GETARG_DATUM(0);
+	arguments[1] = PG_GETARG_DATUM(1);
+	if (!QueryRow(&read_budget_status, AS_CALLER, arguments, NULL, &value,
+				  &isnull) ||
+		isnull)
+		return NULL;
+	return TextDatumGetCString(value);
+}
+
+/*
+ * txplan_budget_is_accepted is the guard that the plan's budget is accepted.
+ */
+Datum
+txplan_budget_is_accepted(PG_FUNCTION_ARGS)
+{
+	const char *status = BudgetStatus(fcinfo);
+
+	if (status == NULL)
+		PG_RETURN_TEXT_P(cstring_to_text("the plan has no budget"));
+	if (strcmp(status, "accepted") == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("the plan's budget is %s",
+											  status)));
+}
+
+/*
+ * txplan_no_budget_waits is the guard that no live budget waits for the patient's
+ * own decision.
+ */
+Datum
+txplan_no_budget_waits(PG_FUNCTION_ARGS)
+{
+	const char *status = BudgetStatus(fcinfo);
+
+	if (status == NULL ||
+		(strcmp(status, "draft") != 0 && strcmp(status, "sent") != 0))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("the plan's budget is %s: accept that instead",
+											  status)));
+}
+
+/*
+ * txplan_budget_revives is the guard that a plan, closed since its budget was
+ * rejected, has a later version of it that is accepted.
+ */
+Datum
+txplan_budget_revives(PG_FUNCTION_ARGS)
+{
+	const char *status = BudgetStatus(fcinfo);
+
+	if (status == NULL || strcmp(status, "accepted") != 0)
+		PG_RETURN_TEXT_P(cstring_to_text("no budget of the plan is accepted"));
+	if (FindsRow(fcinfo, &find_revision))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text("the plan was not closed for a rejected budget of which this is a "
+									 "later version"));
 }

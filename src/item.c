@@ -13,6 +13,7 @@
 #include "allocation.h"
 #include "catalog.h"
 #include "error.h"
+#include "quote.h"
 #include "registry.h"
 #include "spi.h"
 #include "tooth.h"
@@ -227,20 +228,6 @@ PublishFinish(Settlement *settlement, TreatmentPlan *plan,
 }
 
 /*
- * PushName adds a name to a JSON array.
- */
-static void
-PushName(JsonbParseState **state, const char *name)
-{
-	JsonbValue value;
-
-	value.type = jbvString;
-	value.val.string.val = pstrdup(name);
-	value.val.string.len = (int) strlen(name);
-	(void) pushJsonbValue(state, WJB_ELEM, &value);
-}
-
-/*
  * PublishItemChange tells that something of an item, or of a session of it,
  * changed for which there is no event of its own, and perhaps the item's price
  * along with it.
@@ -250,19 +237,14 @@ PublishItemChange(Settlement *settlement, TreatmentPlan *plan,
 				  const pg_uuid_t *item_id, const pg_uuid_t *session_id,
 				  const char *changed, bool price_too)
 {
-	JsonbParseState *state = NULL;
 	Payload payload;
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	PushName(&state, changed);
-	if (price_too)
-		PushName(&state, "price");
 	BeginPayload(&payload);
 	PayloadUuid(&payload, "item_id", item_id);
 	if (session_id != NULL)
 		PayloadUuid(&payload, "session_id", session_id);
 	PayloadJson(&payload, "changed",
-				JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
+				NameList(changed, price_too ? "price" : NULL));
 	PublishEvent(settlement, plan, "treatment_plan.updated", &payload);
 }
 
@@ -422,6 +404,7 @@ CheckInsert(Row *row)
 	plan =
 		RequirePlanOf(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
 	RequireEditable(plan, "it takes no items");
+	RequireUnlocked(plan, "it takes no items");
 	FillFromCatalog(row, plan);
 	FillProfessional(row, plan);
 	FillPosition(row, plan);
@@ -463,7 +446,10 @@ CheckUpdate(Row *row, const Row *old_row)
 	if (plan == NULL)
 		RaiseMissing("plan", RowUuid(row, ITEM_PLAN_ID));
 	if (treatment_changed || RowsDiffer(old_row, row, ITEM_POSITION))
+	{
 		RequireEditable(plan, "its items do not change");
+		RequireUnlocked(plan, "its items do not change");
+	}
 	if (professional_changed && !RowIsNull(row, ITEM_PROFESSIONAL_ID))
 		CheckProfessional(RowUuid(row, ITEM_PROFESSIONAL_ID),
 						  &plan->key.clinic_id);
@@ -497,6 +483,9 @@ CheckDelete(const Row *row)
 												  ITEM_SESSIONS_COMPLETED))),
 				 errhint("Cancel its pending sessions instead.")));
 	RequireEditable(plan, "it lets no items go");
+	RequireUnlocked(plan, "it lets no items go");
+	if (HasDraftBudget(plan))
+		UnquoteItem(plan, RowUuid(row, ITEM_ID));
 }
 
 /*

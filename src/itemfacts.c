@@ -13,6 +13,7 @@
 #include "allocation.h"
 #include "catalog.h"
 #include "error.h"
+#include "quote.h"
 #include "settle.h"
 #include "spi.h"
 
@@ -249,7 +250,8 @@ PublishAddedOrRemoved(PlanRun *run, const Row *row, const char *event)
 	PayloadColumn(&payload, "surfaces", row, ITEM_SURFACES);
 	PayloadColumn(&payload, "unit_price", row, ITEM_PRICE);
 	PayloadColumn(&payload, "professional_id", row, ITEM_PROFESSIONAL_ID);
-	PayloadNull(&payload, "budget_id");
+	PayloadUuid(&payload, "budget_id",
+				HasDraftBudget(run->plan) ? &run->plan->budget_id : NULL);
 	PublishEvent(&run->settlement, run->plan, event, &payload);
 }
 
@@ -482,6 +484,52 @@ WriteChildren(NewSessions *sessions, TimestampTz at, const Row *old_row,
 }
 
 /*
+ * NoteQuoted keeps the plan of a row if its draft of a budget has to follow.  The
+ * line of an item that changed follows at once.
+ */
+static void
+NoteQuoted(List **quoted, MemoryContext context, TimestampTz at,
+		   const Row *old_row, const Row *new_row, TriggerEvent event)
+{
+	const Row *row = TRIGGER_FIRED_BY_DELETE(event) ? old_row : new_row;
+	TreatmentPlan *plan =
+		LockPlan(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
+	MemoryContext old;
+
+	if (plan == NULL || !HasDraftBudget(plan))
+		return;
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+	{
+		if (RowsDiffer(old_row, new_row, ITEM_PRICE) ||
+			RowsDiffer(old_row, new_row, ITEM_DESCRIPTION))
+			RequoteItem(plan, RowUuid(new_row, ITEM_ID), at);
+		if (!RowsDiffer(old_row, new_row, ITEM_POSITION))
+			return;
+	}
+	old = MemoryContextSwitchTo(context);
+	*quoted = list_append_unique_ptr(*quoted, plan);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * FollowInQuotes makes the drafts of the plans follow that gained or lost items,
+ * or whose items have another order.
+ */
+static void
+FollowInQuotes(List *quoted, TimestampTz at)
+{
+	ListCell *cell;
+
+	foreach(cell, quoted)
+	{
+		TreatmentPlan *plan = (TreatmentPlan *) lfirst(cell);
+
+		RefreshPlan(plan);
+		QuoteItems(plan, at);
+	}
+}
+
+/*
  * SettleItem adds the facts of one row of the statement.
  */
 static void
@@ -525,6 +573,7 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 	Row old_row = { 0 };
 	Row new_row = { 0 };
 	List *reordered = NIL;
+	List *quoted = NIL;
 	ListCell *cell;
 
 	if (WrittenByEngine(TABLE_ITEMS))
@@ -535,21 +584,22 @@ txplan_items_settle(PG_FUNCTION_ARGS)
 		AllocSetContextCreate(CurrentMemoryContext, "txplan new sessions",
 							  ALLOCSET_DEFAULT_SIZES);
 	BeginRun(&run, TRIGGER_FIRED_BY_INSERT(trigger->tg_event));
-	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	OpenChanges(&changes, trigger, TABLE_ITEMS);
+	while (NextChange(&changes, &old_row, &new_row))
 	{
-		OpenChanges(&changes, trigger, TABLE_ITEMS);
-		while (NextChange(&changes, &old_row, &new_row))
-		{
-			old = MemoryContextSwitchTo(each);
+		old = MemoryContextSwitchTo(each);
+		if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 			WriteChildren(&sessions, run.settlement.at, &old_row, &new_row,
 						  trigger->tg_event);
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(each);
-		}
-		CloseChanges(&changes);
-		InsertSessions(&sessions);
-		ForgetCatalog();
+		NoteQuoted(&quoted, run.context, run.settlement.at, &old_row, &new_row,
+				   trigger->tg_event);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(each);
 	}
+	CloseChanges(&changes);
+	InsertSessions(&sessions);
+	ForgetCatalog();
+	FollowInQuotes(quoted, run.settlement.at);
 
 	OpenChanges(&changes, trigger, TABLE_ITEMS);
 	while (NextChange(&changes, &old_row, &new_row))

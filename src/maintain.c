@@ -25,6 +25,7 @@
 #include "partition.h"
 #include "retention.h"
 #include "spi.h"
+#include "sweep.h"
 #include "upkeep.h"
 
 /* Partitions are made for the month at hand and so many after it */
@@ -105,24 +106,6 @@ SAVED_QUERY(find_place,
 
 PG_FUNCTION_INFO_V1(txplan_maintain);
 
-/*
- * AddRow adds a row to what maintain() tells.
- */
-static void
-AddRow(FunctionCallInfo fcinfo, const char *kind, const char *name,
-	   const char *outcome, const char *detail)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum values[4];
-	bool nulls[4] = { false };
-
-	values[0] = CStringGetTextDatum(kind);
-	values[1] = CStringGetTextDatum(name);
-	values[2] = CStringGetTextDatum(outcome);
-	values[3] = CStringGetTextDatum(detail);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 /* ------------------------------------------------------------- consumers */
 
 /*
@@ -181,11 +164,11 @@ PassConsumers(FunctionCallInfo fcinfo)
 		if (error != NULL && error->sqlerrcode == ERRCODE_NO_DATA_FOUND)
 			continue;
 		if (error != NULL)
-			AddRow(fcinfo, "consumer", name, "later",
-				   "Somebody is dropping it, or has changed it meanwhile.");
+			AddUpkeepRow(fcinfo, "consumer", name, "later",
+						 "Somebody is dropping it, or has changed it meanwhile.");
 		else if (PlaceOf(consumers[i]) > before)
-			AddRow(fcinfo, "consumer", name, "moved",
-				   "Its places are behind what it does not read.");
+			AddUpkeepRow(fcinfo, "consumer", name, "moved",
+						 "Its places are behind what it does not read.");
 	}
 }
 
@@ -475,7 +458,7 @@ TellOfMonth(FunctionCallInfo fcinfo, const MonthPlan *plan,
 					 " came from events_default.",
 					 BoundText(plan->month.starts_at),
 					 BoundText(plan->month.ends_at), plan->moved);
-	AddRow(fcinfo, "partition", plan->month.name, outcomes[fate], why);
+	AddUpkeepRow(fcinfo, "partition", plan->month.name, outcomes[fate], why);
 }
 
 /*
@@ -557,28 +540,29 @@ DropMonths(FunctionCallInfo fcinfo, TimestampTz until, bool may_wait)
 		const char *name = ((EventPartition *) lfirst(cell))->name;
 
 		if (foreach_current_index(cell) < removal.count)
-			AddRow(fcinfo, "partition", name, "dropped",
-				   "It was older than txplan.events_keep, and every consumer "
-				   "has passed it.");
+			AddUpkeepRow(fcinfo, "partition", name, "dropped",
+						 "It was older than txplan.events_keep, and every consumer "
+						 "has passed it.");
 		else if (removal.error == NULL)
 			break;
 		else if (removal.error->sqlerrcode ==
 				 ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-			AddRow(fcinfo, "partition", name, "held",
-				   psprintf("Something of your own stands in the way: %s.",
-							removal.error->message));
+			AddUpkeepRow(fcinfo, "partition", name, "held",
+						 psprintf("Something of your own stands in the way: %s.",
+								  removal.error->message));
 		else
-			AddRow(fcinfo, "partition", name, "later",
-				   "Another transaction is using events.");
+			AddUpkeepRow(fcinfo, "partition", name, "later",
+						 "Another transaction is using events.");
 	}
 	foreach(cell, removal.rest)
-		AddRow(fcinfo, "partition", ((EventPartition *) lfirst(cell))->name,
-			   "later", "Many months are to go: call maintain() again.");
+		AddUpkeepRow(fcinfo, "partition",
+					 ((EventPartition *) lfirst(cell))->name, "later",
+					 "Many months are to go: call maintain() again.");
 	foreach(cell, removal.held)
-		AddRow(fcinfo, "partition", ((EventPartition *) lfirst(cell))->name,
-			   "held",
-			   psprintf("Consumers that have not passed it: %s.",
-						removal.held_by));
+		AddUpkeepRow(fcinfo, "partition",
+					 ((EventPartition *) lfirst(cell))->name, "held",
+					 psprintf("Consumers that have not passed it: %s.",
+							  removal.held_by));
 	WarnOfHolders(&removal);
 }
 
@@ -618,10 +602,12 @@ txplan_maintain(PG_FUNCTION_ARGS)
 	RequireUpkeep();
 	CheckArguments(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
+	SweepPlans(fcinfo, PG_GETARG_TIMESTAMPTZ(0),
+			   PG_ARGISNULL(1) ? PG_INT32_MAX : PG_GETARG_INT32(1));
 	if (!BeginUpkeep())
 	{
-		AddRow(fcinfo, "record", "txplan", "later",
-			   "Another session is doing it.");
+		AddUpkeepRow(fcinfo, "record", "txplan", "later",
+					 "Another session is doing it.");
 		return (Datum) 0;
 	}
 	EnsureOrigin();

@@ -5,8 +5,8 @@
  * The count is a row that whoever takes a number holds until the transaction
  * ends: the next in the clinic waits, and a rollback gives the number back.
  *
- * A statement that makes many plans takes its first number from the row, counts
- * on in memory, and writes the row once when it settles.
+ * A statement that makes many plans, or budgets, takes its first number from the
+ * row, counts on in memory, and writes the row once when it settles.
  */
 #include "number.h"
 
@@ -28,6 +28,7 @@ typedef struct CountMark
 typedef struct Count
 {
 	SubTransactionId subtransaction;
+	NumberKind kind;
 	pg_uuid_t clinic_id;
 	int year;
 	int64 last_number;
@@ -39,7 +40,8 @@ typedef struct Count
 static List *counts = NIL;
 
 SAVED_QUERY(read_clinic,
-			"SELECT c.plan_number_format, pg_catalog.date_part('year', "
+			"SELECT c.plan_number_format, c.budget_number_format, "
+			"pg_catalog.date_part('year', "
 			"pg_catalog.timezone(c.time_zone, pg_catalog.clock_timestamp()))"
 			"::pg_catalog.int4 "
 			"FROM txplan.clinics AS c "
@@ -48,22 +50,31 @@ SAVED_QUERY(read_clinic,
 
 SAVED_QUERY(take_number,
 			"INSERT INTO txplan.number_counters AS n "
-			"(clinic_id, kind, year, last_number) VALUES ($1, 'plan', $2, 1) "
+			"(clinic_id, kind, year, last_number) VALUES ($1, $3, $2, 1) "
 			"ON CONFLICT (clinic_id, kind, year) "
 			"DO UPDATE SET last_number = n.last_number" PLUS "1 "
 			"RETURNING last_number",
-			UUIDOID, INT4OID);
+			UUIDOID, INT4OID, TEXTOID);
 
 SAVED_QUERY(write_number,
 			"UPDATE txplan.number_counters AS n SET last_number = $3 "
-			"WHERE n.clinic_id" EQ "$1 AND n.kind" EQ "'plan' AND n.year" EQ
-			"$2",
-			UUIDOID, INT4OID, INT8OID);
+			"WHERE n.clinic_id" EQ "$1 AND n.kind" EQ "$4 AND n.year" EQ "$2",
+			UUIDOID, INT4OID, INT8OID, TEXTOID);
 
-SAVED_QUERY(find_number,
+SAVED_QUERY(find_plan_number,
 			"SELECT p.number FROM txplan.plans AS p "
 			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
+
+SAVED_QUERY(find_budget_number,
+			"SELECT b.number FROM txplan.budgets AS b "
+			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
+
+/* By NumberKind */
+static const char *const kind_names[] = { "plan", "budget" };
+static SavedQuery *const find_queries[] = { &find_plan_number,
+											&find_budget_number };
 
 /*
  * FormatNumber fills a format such as PLAN-{YYYY}-{NNNN}.
@@ -188,19 +199,19 @@ InitNumber(void)
  * number from its row.  Either way the count stands at the number taken.
  */
 static Count *
-TakeCount(const pg_uuid_t *clinic_id, int year)
+TakeCount(NumberKind kind, const pg_uuid_t *clinic_id, int year)
 {
 	MemoryContext old;
 	ListCell *cell;
 	Count *count;
-	Datum arguments[2];
+	Datum arguments[3];
 	Datum number;
 	bool isnull;
 
 	foreach(cell, counts)
 	{
 		count = (Count *) lfirst(cell);
-		if (count->year == year &&
+		if (count->kind == kind && count->year == year &&
 			memcmp(&count->clinic_id, clinic_id, UUID_LEN) == 0)
 		{
 			old = MemoryContextSwitchTo(TopTransactionContext);
@@ -214,12 +225,14 @@ TakeCount(const pg_uuid_t *clinic_id, int year)
 
 	arguments[0] = UUIDPGetDatum(clinic_id);
 	arguments[1] = Int32GetDatum(year);
+	arguments[2] = CStringGetTextDatum(kind_names[kind]);
 	if (!EngineWriteRow(&take_number, TABLE_NUMBER_COUNTERS, arguments, NULL,
 						&number, &isnull))
 		elog(ERROR, "no number was issued");
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	count = (Count *) palloc(sizeof(Count));
 	count->subtransaction = GetCurrentSubTransactionId();
+	count->kind = kind;
 	count->clinic_id = *clinic_id;
 	count->year = year;
 	count->last_number = DatumGetInt64(number);
@@ -231,7 +244,8 @@ TakeCount(const pg_uuid_t *clinic_id, int year)
 }
 
 /*
- * WriteNumbers writes the counts when a statement that made plans settles.
+ * WriteNumbers writes the counts when a statement that made plans or budgets
+ * settles.
  */
 void
 WriteNumbers(void)
@@ -239,7 +253,7 @@ WriteNumbers(void)
 	while (counts != NIL)
 	{
 		Count *count = (Count *) linitial(counts);
-		Datum arguments[3];
+		Datum arguments[4];
 
 		counts = list_delete_first(counts);
 		if (!count->written)
@@ -247,6 +261,7 @@ WriteNumbers(void)
 			arguments[0] = UUIDPGetDatum(&count->clinic_id);
 			arguments[1] = Int32GetDatum(count->year);
 			arguments[2] = Int64GetDatum(count->last_number);
+			arguments[3] = CStringGetTextDatum(kind_names[count->kind]);
 			(void) EngineWrite(&write_number, TABLE_NUMBER_COUNTERS, arguments,
 							   NULL);
 		}
@@ -255,35 +270,35 @@ WriteNumbers(void)
 }
 
 /*
- * NextPlanNumber issues the number of a new plan.
+ * IssueNumber issues the number of a new plan or budget.
  *
- * A plan whose id is there already will not be inserted (ON CONFLICT, or an
- * error), so it takes no number: it gets the one of the plan that is there.  That
- * is looked at under the lock of the count, behind which whoever inserts the
- * same plan has to wait.
+ * One whose id is there already will not be inserted (ON CONFLICT, or an error),
+ * so it takes no number: it gets that of the row that is there.  That is looked at
+ * under the lock of the count, behind which whoever inserts the same row has to
+ * wait.
  */
 char *
-NextPlanNumber(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id)
+IssueNumber(NumberKind kind, const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 {
 	Datum arguments[2];
-	Datum clinic[2];
+	Datum clinic[3];
 	Datum number;
-	bool nulls[2];
+	bool nulls[3];
 	Count *count;
 
 	arguments[0] = UUIDPGetDatum(clinic_id);
 	if (!QueryRow(&read_clinic, AS_OWNER, arguments, NULL, clinic, nulls))
 		RaiseMissing("clinic", clinic_id);
-	count = TakeCount(clinic_id, DatumGetInt32(clinic[1]));
+	count = TakeCount(kind, clinic_id, DatumGetInt32(clinic[2]));
 
-	arguments[0] = UUIDPGetDatum(plan_id);
+	arguments[0] = UUIDPGetDatum(id);
 	arguments[1] = UUIDPGetDatum(clinic_id);
-	if (QueryRow(&find_number, AS_OWNER, arguments, NULL, &number, nulls))
+	if (QueryRow(find_queries[kind], AS_OWNER, arguments, NULL, &number, nulls))
 	{
 		count->last_number--;
 		count->written = false;
 		return TextDatumGetCString(number);
 	}
-	return FormatNumber(TextDatumGetCString(clinic[0]), count->year,
+	return FormatNumber(TextDatumGetCString(clinic[kind]), count->year,
 						count->last_number);
 }

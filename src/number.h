@@ -9,9 +9,15 @@
 
 #include "utils/uuid.h"
 
+typedef enum NumberKind
+{
+	NUMBER_PLAN,
+	NUMBER_BUDGET,
+} NumberKind;
+
 extern void InitNumber(void);
 extern void WriteNumbers(void);
-extern char *NextPlanNumber(const pg_uuid_t *plan_id,
-							const pg_uuid_t *clinic_id);
+extern char *IssueNumber(NumberKind kind, const pg_uuid_t *id,
+						 const pg_uuid_t *clinic_id);
 
 #endif /* TXPLAN_NUMBER_H */

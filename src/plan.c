@@ -42,6 +42,12 @@ SAVED_QUERY(find_earned,
 			"WHERE e.plan_id" EQ "$1 AND e.clinic_id" EQ "$2 LIMIT 1",
 			UUIDOID, UUIDOID);
 
+SAVED_QUERY(find_seen_budget,
+			"SELECT 1 FROM txplan.budgets AS b "
+			"WHERE b.plan_id" EQ "$1 AND b.clinic_id" EQ "$2 "
+			"AND b.status" NE "'draft' LIMIT 1",
+			UUIDOID, UUIDOID);
+
 SAVED_QUERY(insert_plan,
 			"INSERT INTO txplan.plans "
 			"(clinic_id, patient_id, professional_id, title, workflow) "
@@ -205,7 +211,7 @@ CheckInsert(Row *row)
 	CheckFormer(id, clinic_id);
 
 	SetRowText(row, PLAN_STATUS, initial->name);
-	SetRowText(row, PLAN_NUMBER, NextPlanNumber(id, clinic_id));
+	SetRowText(row, PLAN_NUMBER, IssueNumber(NUMBER_PLAN, id, clinic_id));
 	SetRow(row, PLAN_STATUS_CHANGED_AT, TimestampTzGetDatum(now));
 	SetRow(row, PLAN_UPDATED_AT, TimestampTzGetDatum(now));
 	SetRowText(row, PLAN_CREATED_BY, CurrentActor());
@@ -432,6 +438,9 @@ CheckDelete(const Row *row)
 		reason = "It has completed items.";
 	else if (QueryRow(&find_earned, AS_OWNER, arguments, NULL, &one, &isnull))
 		reason = "It has earned entries.";
+	else if (QueryRow(&find_seen_budget, AS_OWNER, arguments, NULL, &one,
+					  &isnull))
+		reason = "It has a budget that is no draft.";
 	if (reason != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_ALREADY_FINAL),

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "error.h"
+#include "livebudget.h"
 #include "number.h"
 #include "spi.h"
 #include "transition.h"
@@ -364,17 +365,25 @@ RehearsedTime(const TreatmentPlan *plan, const Row *row)
  * guards saw.
  */
 static void
-AskGuardsAgain(const Row *old_row, const Row *new_row)
+AskGuardsAgain(const Row *old_row, const WorkflowTransition *transition)
 {
 	TreatmentPlan plan;
-	const Workflow *workflow;
-	const WorkflowTransition *transition;
 
 	PlanFromRow(&plan, old_row);
-	workflow = RequireWorkflow(plan.workflow);
-	transition =
-		ChooseTransition(workflow, &plan, RowText(new_row, PLAN_STATUS));
 	CheckGuards(transition, &plan);
+}
+
+/*
+ * TransitionOf is the transition that a change of status has taken.
+ */
+static const WorkflowTransition *
+TransitionOf(const Row *old_row, const Row *new_row)
+{
+	TreatmentPlan plan;
+
+	PlanFromRow(&plan, old_row);
+	return ChooseTransition(RequireWorkflow(plan.workflow), &plan,
+							RowText(new_row, PLAN_STATUS));
 }
 
 /*
@@ -386,6 +395,7 @@ SettleRow(TriggerData *trigger, const Row *old_row, const Row *new_row)
 	TriggerEvent event = trigger->tg_event;
 	const Row *row = TRIGGER_FIRED_BY_DELETE(event) ? old_row : new_row;
 	Settlement settlement;
+	const WorkflowTransition *moved = NULL;
 	TreatmentPlan plan;
 	TreatmentPlan *held;
 
@@ -417,11 +427,20 @@ SettleRow(TriggerData *trigger, const Row *old_row, const Row *new_row)
 
 	if (TRIGGER_FIRED_BY_UPDATE(event) &&
 		RowsDiffer(old_row, new_row, PLAN_STATUS))
-		AskGuardsAgain(old_row, new_row);
+	{
+		moved = TransitionOf(old_row, new_row);
+		AskGuardsAgain(old_row, moved);
+	}
 	if (TRIGGER_FIRED_BY_UPDATE(event) &&
 		RowIsNull(old_row, PLAN_CLOSED_AT) !=
 			RowIsNull(new_row, PLAN_CLOSED_AT))
 		HoldTreatments(&plan, RowIsNull(new_row, PLAN_CLOSED_AT));
+	if (moved != NULL)
+	{
+		held = LockPlan(&plan.key.id, &plan.key.clinic_id);
+		if (held != NULL)
+			BudgetFollows(held, moved);
+	}
 	if (!MayAdvance(&plan))
 		return;
 	held = LockPlan(&plan.key.id, &plan.key.clinic_id);

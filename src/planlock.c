@@ -22,8 +22,8 @@
 #define PLAN_IMAGE                                                      \
 	"p.number, p.workflow, p.status, p.patient_id, p.professional_id, " \
 	"p.items_total, p.items_completed, p.items_cancelled, p.version, "  \
-	"p.history_length, p.history_head"
-#define PLAN_IMAGE_COLUMNS 11
+	"p.history_length, p.history_head, p.budget_id, p.budget_status"
+#define PLAN_IMAGE_COLUMNS 13
 
 /* Of the transaction at hand, in its memory */
 static HTAB *held_plans = NULL;
@@ -206,6 +206,13 @@ KeepImage(TreatmentPlan *plan, Datum *values, bool *nulls)
 	if (!nulls[10])
 		memcpy(plan->history_head, VARDATA_ANY(DatumGetPointer(values[10])),
 			   HASH_BYTES);
+	plan->has_budget = !nulls[11];
+	if (plan->has_budget)
+		plan->budget_id = *DatumGetUUIDP(values[11]);
+	if (nulls[12])
+		plan->budget_status = NULL;
+	else
+		KeepText(&plan->budget_status, values[12]);
 	plan->next_position = 0;
 	plan->read_at = GetCurrentStatementStartTimestamp();
 	plan->valid = true;
@@ -352,6 +359,10 @@ PlanFromRow(TreatmentPlan *plan, const Row *row)
 
 		memcpy(plan->history_head, VARDATA_ANY(head), HASH_BYTES);
 	}
+	plan->has_budget = !RowIsNull(row, PLAN_BUDGET_ID);
+	if (plan->has_budget)
+		plan->budget_id = *RowUuid(row, PLAN_BUDGET_ID);
+	plan->budget_status = RowText(row, PLAN_BUDGET_STATUS);
 	plan->valid = true;
 }
 

@@ -47,6 +47,9 @@ typedef struct TreatmentPlan
 	int64 version;
 	int64 history_length;
 	uint8 history_head[HASH_BYTES];
+	bool has_budget; /* the live one, else the last that was */
+	pg_uuid_t budget_id;
+	char *budget_status; /* NULL without */
 	int32 next_position; /* of a new item; 0 when not looked up yet */
 } TreatmentPlan;
 

@@ -94,6 +94,13 @@ static const RuleTrigger rule_triggers[] = {
 	{ TABLE_CONSUMER_RETRIES, "consumer_retries_engine_only" },
 	{ TABLE_CONSUMER_DEAD, "consumer_dead_engine_only" },
 	{ TABLE_EVENT_REMOVALS, "event_removals_engine_only" },
+	{ TABLE_BUDGETS, "budgets_check" },
+	{ TABLE_BUDGETS, "budgets_inserted" },
+	{ TABLE_BUDGETS, "budgets_updated" },
+	{ TABLE_BUDGET_LINES, "budget_lines_check" },
+	{ TABLE_BUDGET_LINES, "budget_lines_inserted" },
+	{ TABLE_BUDGET_LINES, "budget_lines_updated" },
+	{ TABLE_BUDGET_LINES, "budget_lines_deleted" },
 };
 
 typedef struct RecordState
@@ -397,6 +404,21 @@ EventSequence(void)
 }
 
 /*
+ * HasPrivilege tells whether the caller may do at least something of a kind to a
+ * table, all of it or some of its columns.
+ */
+bool
+HasPrivilege(RecordTable table, AclMode mode)
+{
+	Oid relation = RecordRelation(table);
+	Oid user = GetUserId();
+
+	return pg_class_aclcheck(relation, user, mode) == ACLCHECK_OK ||
+		   pg_attribute_aclcheck_all(relation, user, mode, ACLMASK_ANY) ==
+			   ACLCHECK_OK;
+}
+
+/*
  * RequirePrivilege raises 42501 unless the caller may do at least something of
  * the kind to the table.  Functions ask it before they lock anything; which
  * columns and rows the caller may touch is checked when the statement runs.
@@ -404,14 +426,8 @@ EventSequence(void)
 void
 RequirePrivilege(RecordTable table, AclMode mode)
 {
-	Oid relation = RecordRelation(table);
-	Oid user = GetUserId();
-
-	if (pg_class_aclcheck(relation, user, mode) == ACLCHECK_OK ||
-		pg_attribute_aclcheck_all(relation, user, mode, ACLMASK_ANY) ==
-			ACLCHECK_OK)
-		return;
-	aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table_names[table]);
+	if (!HasPrivilege(table, mode))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table_names[table]);
 }
 
 /*

@@ -48,6 +48,7 @@ extern Oid RecordOwner(void);
 extern Oid RecordRelation(RecordTable table);
 extern Oid EventSequence(void);
 extern void RequireOwnTriggers(RecordTable table);
+extern bool HasPrivilege(RecordTable table, AclMode mode);
 extern void RequirePrivilege(RecordTable table, AclMode mode);
 extern TriggerData *OurTrigger(FunctionCallInfo fcinfo, const char *function);
 

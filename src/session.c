@@ -16,6 +16,7 @@
 #include "allocation.h"
 #include "error.h"
 #include "planlock.h"
+#include "quote.h"
 #include "spi.h"
 #include "transition.h"
 
@@ -255,6 +256,7 @@ CheckInsert(Row *row)
 	if (!IsPendingItem(item))
 		RaiseItemFinal(item_id, item, isnull);
 	RequireEditable(plan, "its items take no sessions");
+	RequireUnlocked(plan, "its items take no sessions");
 
 	SetRow(row, SESSION_PLAN_ID, UUIDPGetDatum(&plan_id));
 	if (RowIsNull(row, SESSION_SEQUENCE))
@@ -321,7 +323,10 @@ CheckUpdate(Row *row, const Row *old_row)
 	if (plan == NULL)
 		RaiseMissing("plan", RowUuid(row, SESSION_PLAN_ID));
 	if (RowsDiffer(old_row, row, SESSION_AMOUNT))
+	{
 		RequireEditable(plan, "the amounts of its sessions do not change");
+		RequireUnlocked(plan, "the amounts of its sessions do not change");
+	}
 	if (status_changed)
 		EndSession(row, plan, now);
 	SetRow(row, SESSION_UPDATED_AT,
@@ -351,6 +356,7 @@ CheckDelete(const Row *row)
 	if (!IsPendingItem(item))
 		RaiseItemFinal(item_id, item, isnull);
 	RequireEditable(plan, "its items let no sessions go");
+	RequireUnlocked(plan, "its items let no sessions go");
 }
 
 /*

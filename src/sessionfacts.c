@@ -16,6 +16,7 @@
 #include "earned.h"
 #include "error.h"
 #include "item.h"
+#include "quote.h"
 #include "row.h"
 #include "settle.h"
 #include "spi.h"
@@ -330,6 +331,22 @@ RequireAmountsFit(const SessionFact *fact)
 }
 
 /*
+ * FollowItem makes the plan's draft of a budget follow an item whose sessions
+ * changed: what has ended is not quoted any more.
+ */
+static void
+FollowItem(const TreatmentPlan *plan, const ItemFacts *group, TimestampTz at)
+{
+	if (group->item.finished)
+	{
+		UnquoteItem(plan, &group->item.id);
+		ReckonBudget(&plan->budget_id, &plan->key.clinic_id, at);
+	}
+	else if (group->counts.price != 0)
+		RequoteItem(plan, &group->item.id, at);
+}
+
+/*
  * CountItem writes the counts of an item and books what its sessions earned.
  * That may fire triggers of others, so it is done before any fact is added.
  */
@@ -360,6 +377,8 @@ CountItem(PlanRun *run, const TreatmentPlan *plan, ItemFacts *group,
 		RequireTreatable(plan, "an item cannot be finished");
 	if (counts->price != 0)
 		RequireAmountsFit(group->facts);
+	if (HasDraftBudget(plan))
+		FollowItem(plan, group, run->settlement.at);
 	for (i = 0; i < group->count; i++)
 		if (group->facts[i].what & SESSION_COMPLETED)
 			BookEarned(plan, &group->item, &group->facts[i].session_id,

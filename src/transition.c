@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "budgetaction.h"
 #include "error.h"
 #include "event.h"
 #include "guard.h"
@@ -30,7 +31,8 @@ SAVED_QUERY(set_status,
 			UUIDOID, UUIDOID, TEXTOID);
 
 SAVED_QUERY(read_status,
-			"SELECT p.status, p.workflow FROM txplan.plans AS p "
+			"SELECT p.status, p.workflow, p.number, p.patient_id, p.budget_id, "
+			"p.budget_status FROM txplan.plans AS p "
 			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
 
@@ -182,7 +184,7 @@ LegalActions(const Workflow *workflow, const char *state)
  * FindAction returns the transition of an action from a state, NULL when the
  * state has none of that name.
  */
-static const WorkflowTransition *
+const WorkflowTransition *
 FindAction(const Workflow *workflow, const char *action, const char *state)
 {
 	int i;
@@ -399,6 +401,35 @@ TakeAutomatic(const Workflow *workflow, const WorkflowTransition *transition,
 }
 
 /*
+ * FollowAction takes an action as the engine, as a consequence of something else;
+ * false when the workflow does not have it here, or not for this reason.
+ */
+bool
+FollowAction(TreatmentPlan *plan, const char *action, const char *reason,
+			 const char *note)
+{
+	const WorkflowTransition *transition =
+		FindAction(RequireWorkflow(plan->workflow), action, plan->status);
+	Intent meant = { 0 };
+	ListCell *cell;
+	bool known = reason == NULL;
+
+	if (transition == NULL)
+		return false;
+	foreach(cell, transition->reasons)
+		if (reason != NULL && strcmp((char *) lfirst(cell), reason) == 0)
+			known = true;
+	if (!known || (reason == NULL && transition->reasons != NIL))
+		return false;
+	meant.action = action;
+	meant.reason = reason;
+	meant.note = note;
+	meant.automatic = true;
+	MovePlan(plan, transition, &meant, AS_OWNER);
+	return true;
+}
+
+/*
  * MayAdvance tells whether an automatic transition leads out of a plan's state
  * at all, which spares the others a look at the plan.
  */
@@ -442,14 +473,14 @@ AdvancePlan(TreatmentPlan *plan)
 }
 
 /*
- * StatusOf reads the state a plan is in after all that followed.
+ * PlanStatus reads the state a plan is in after all that followed.
  */
-static Datum
-StatusOf(const PlanKey *plan)
+Datum
+PlanStatus(const PlanKey *plan)
 {
 	Datum arguments[2];
-	Datum values[2];
-	bool nulls[2];
+	Datum values[6];
+	bool nulls[6];
 
 	arguments[0] = UUIDPGetDatum(&plan->id);
 	arguments[1] = UUIDPGetDatum(&plan->clinic_id);
@@ -479,7 +510,7 @@ DoAction(FunctionCallInfo fcinfo, const char *action, const char *reason,
 	meant.note = note;
 	MovePlan(plan, RequireAction(workflow, plan, action, false), &meant,
 			 AS_CALLER);
-	return StatusOf(&plan->key);
+	return PlanStatus(&plan->key);
 }
 
 /*
@@ -563,7 +594,7 @@ txplan_advance_plan(PG_FUNCTION_ARGS)
 	RequirePrivilege(TABLE_PLANS, ACL_UPDATE);
 	plan = LockArgument(fcinfo, TABLE_PLANS, 1);
 	AdvancePlan(plan);
-	return StatusOf(&plan->key);
+	return PlanStatus(&plan->key);
 }
 
 /*
@@ -588,30 +619,37 @@ ReasonArray(List *reasons)
 Datum
 txplan_available_actions(PG_FUNCTION_ARGS)
 {
-	PlanKey key;
+	TreatmentPlan plan = { 0 };
 	pg_uuid_t plan_id;
 	Datum arguments[2];
-	Datum status[2];
-	bool isnull[2];
+	Datum values[6];
+	bool isnull[6];
 	const Workflow *workflow;
-	char *state;
 	bool permitted;
 	ReturnSetInfo *result;
 	int i;
 
 	RequireArgument(fcinfo, 0, "plan_id");
 	RequireRecord();
-	key.id = *PG_GETARG_UUID_P(0);
+	plan.key.id = *PG_GETARG_UUID_P(0);
 	if (!PG_ARGISNULL(1))
-		key.clinic_id = *PG_GETARG_UUID_P(1);
-	else if (!FindClinicOf(TABLE_PLANS, &key.id, &key.clinic_id, &plan_id))
-		RaiseMissing("plan", &key.id);
-	arguments[0] = UUIDPGetDatum(&key.id);
-	arguments[1] = UUIDPGetDatum(&key.clinic_id);
-	if (!QueryRow(&read_status, AS_CALLER, arguments, NULL, status, isnull))
-		RaiseMissing("plan", &key.id);
-	state = TextDatumGetCString(status[0]);
-	workflow = RequireWorkflow(TextDatumGetCString(status[1]));
+		plan.key.clinic_id = *PG_GETARG_UUID_P(1);
+	else if (!FindClinicOf(TABLE_PLANS, &plan.key.id, &plan.key.clinic_id,
+						   &plan_id))
+		RaiseMissing("plan", &plan.key.id);
+	arguments[0] = UUIDPGetDatum(&plan.key.id);
+	arguments[1] = UUIDPGetDatum(&plan.key.clinic_id);
+	if (!QueryRow(&read_status, AS_CALLER, arguments, NULL, values, isnull))
+		RaiseMissing("plan", &plan.key.id);
+	plan.status = TextDatumGetCString(values[0]);
+	plan.workflow = TextDatumGetCString(values[1]);
+	plan.number = TextDatumGetCString(values[2]);
+	plan.patient_id = *DatumGetUUIDP(values[3]);
+	plan.has_budget = !isnull[4];
+	if (plan.has_budget)
+		plan.budget_id = *DatumGetUUIDP(values[4]);
+	plan.budget_status = isnull[5] ? NULL : TextDatumGetCString(values[5]);
+	workflow = RequireWorkflow(plan.workflow);
 	permitted =
 		pg_class_aclcheck(RecordRelation(TABLE_PLANS), GetUserId(),
 						  ACL_UPDATE) == ACLCHECK_OK ||
@@ -624,17 +662,20 @@ txplan_available_actions(PG_FUNCTION_ARGS)
 	for (i = 0; i < workflow->ntransitions; i++)
 	{
 		const WorkflowTransition *transition = &workflow->transitions[i];
-		Datum values[5];
+		Datum columns[5];
 		bool nulls[5] = { false };
 
-		if (transition->automatic || strcmp(transition->from_state, state) != 0)
+		if (transition->automatic ||
+			strcmp(transition->from_state, plan.status) != 0)
 			continue;
-		values[0] = CStringGetTextDatum("transition");
-		values[1] = CStringGetTextDatum(transition->action);
-		values[2] = CStringGetTextDatum(transition->to_state);
-		values[3] = BoolGetDatum(permitted);
-		values[4] = ReasonArray(GuardReasons(transition, &key, true));
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		columns[0] = CStringGetTextDatum("transition");
+		columns[1] = CStringGetTextDatum(transition->action);
+		columns[2] = CStringGetTextDatum(transition->to_state);
+		columns[3] = BoolGetDatum(permitted);
+		columns[4] = ReasonArray(GuardReasons(transition, &plan.key, true));
+		tuplestore_putvalues(result->setResult, result->setDesc, columns,
+							 nulls);
 	}
+	AddBudgetActions(result, &plan);
 	return (Datum) 0;
 }

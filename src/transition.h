@@ -39,6 +39,13 @@ extern void CheckGuards(const WorkflowTransition *transition,
 extern bool MayAdvance(const TreatmentPlan *plan);
 extern void AdvancePlan(TreatmentPlan *plan);
 
+extern const WorkflowTransition *FindAction(const Workflow *workflow,
+											const char *action,
+											const char *state);
+extern bool FollowAction(TreatmentPlan *plan, const char *action,
+						 const char *reason, const char *note);
+extern Datum PlanStatus(const PlanKey *plan);
+
 extern void RequireEditable(const TreatmentPlan *plan, const char *what);
 extern void RequireTreatable(const TreatmentPlan *plan, const char *what);
 

@@ -9,11 +9,13 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -156,4 +158,22 @@ LockForUpkeep(Oid relation, LOCKMODE mode, bool may_wait)
 		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 						errmsg("could not obtain lock on relation \"%s\"",
 							   get_rel_name(relation))));
+}
+
+/*
+ * AddUpkeepRow adds a row to what maintain() tells.
+ */
+void
+AddUpkeepRow(FunctionCallInfo fcinfo, const char *kind, const char *name,
+			 const char *outcome, const char *detail)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum values[4];
+	bool nulls[4] = { false };
+
+	values[0] = CStringGetTextDatum(kind);
+	values[1] = CStringGetTextDatum(name);
+	values[2] = CStringGetTextDatum(outcome);
+	values[3] = CStringGetTextDatum(detail);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

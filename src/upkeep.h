@@ -24,6 +24,9 @@ extern bool BeginUpkeep(void);
 extern int ShortenLocks(int patience);
 extern void RestoreLocks(int nest);
 extern ErrorData *TryWork(UpkeepWork work, void *argument);
+extern void AddUpkeepRow(FunctionCallInfo fcinfo, const char *kind,
+						 const char *name, const char *outcome,
+						 const char *detail);
 extern void LockForUpkeep(Oid relation, LOCKMODE mode, bool may_wait);
 
 #endif /* TXPLAN_UPKEEP_H */

@@ -260,7 +260,7 @@ SELECT pg_temp.brief('SELECT * FROM txplan.archive_events(now())');
 SELECT count(*) > 0 AS seen FROM txplan.event_partitions;
 ROLLBACK;
 BEGIN;
-SELECT name, outcome FROM txplan.maintain('9998-12-31 UTC');
+SELECT name, outcome FROM txplan.maintain('9998-12-31 UTC') WHERE kind = 'partition';
 SELECT name, outcome FROM txplan.maintain('1000-01-01 UTC');
 ROLLBACK;
 -- Only members of the record's owner.
