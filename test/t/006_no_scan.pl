@@ -48,7 +48,7 @@ $node->safe_psql(
 			WHERE s.schemaname = 'txplan'
 				AND s.seq_scan > coalesce((before ->> s.relname)::bigint, 0)
 				AND (s.relname IN ('plans', 'items', 'sessions', 'history', 'earned_entries',
-						'patients', 'catalog_sessions')
+						'patients', 'catalog_sessions', 'budgets', 'budget_lines')
 					OR s.relname LIKE 'events%'));
 	END $$;
 	SELECT txplan.create_consumer('reader');
@@ -101,6 +101,20 @@ my %calls = (
 	verify_history => q{SELECT txplan.verify_history('<active>')},
 	history_faults => q{SELECT txplan.history_faults('<active>')},
 
+	generate_budget => q{SELECT txplan.generate_budget('<draft>')},
+	link_budget => q{WITH b AS (INSERT INTO txplan.budgets (clinic_id, patient_id)
+		VALUES ('<clinic>', '<patient>') RETURNING id)
+		SELECT txplan.link_budget('<draft>', b.id) FROM b},
+	(map { $_ => "SELECT txplan.$_(txplan.generate_budget('<pending>'))" }
+		qw(send_budget accept_budget reject_budget cancel_budget)),
+	sync_budget => q{SELECT txplan.sync_budget('<draft>')
+		FROM (SELECT txplan.generate_budget('<draft>') OFFSET 0) AS b},
+	resend_budget => q{SELECT txplan.resend_budget(b.id)
+		FROM (SELECT b.id, txplan.send_budget(b.id)
+			FROM (SELECT txplan.generate_budget('<pending>') AS id OFFSET 0) AS b OFFSET 0) AS b},
+	(map { $_ => "SELECT txplan.$_('<active>', '<clinic>')" }
+		qw(budget_is_accepted no_budget_waits budget_revives)),
+
 	create_consumer => q{SELECT txplan.create_consumer('another', '{treatment_plan.created}',
 		'beginning', '<clinic>', '<draft>')},
 	next_events => q{SELECT txplan.next_events('reader')},
@@ -121,7 +135,7 @@ my %calls = (
 
 	# These read the whole record, since that is what they are for.
 	(map { $_ => undef }
-		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults
+		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults budget_faults
 		  consumer_state maintain archive_events list_event_partitions)),
 
 	# Statements of clients, with what follows from them.
@@ -297,6 +311,14 @@ sub fill
 			description, amount, earned_at)
 		SELECT s.clinic_id, s.patient_id, s.plan_id, s.item_id, s.id, 'Item', 50, now()
 		FROM s WHERE s.done;
+		INSERT INTO txplan.budgets (id, clinic_id, plan_id, patient_id, number, status, sent_at,
+			decided_at, decided_by, created_by, subtotal, total)
+		SELECT p.id, p.clinic_id, p.id, p.patient_id, p.id, 'rejected', now(), now(), 'x', 'x', 10, 10
+		FROM p WHERE p.status = 'closed';
+		INSERT INTO txplan.budget_lines (clinic_id, budget_id, position, description, unit_price, net_amount)
+		SELECT p.clinic_id, p.id, 1, 'Item', 10, 10 FROM p WHERE p.status = 'closed';
+		UPDATE txplan.plans AS q SET budget_id = q.id, budget_status = 'rejected'
+		FROM p WHERE p.id = q.id AND p.status = 'closed';
 		INSERT INTO txplan.events (id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload)
 		SELECT p.event_id, p.clinic_id, p.id, 1, 'treatment_plan.created', 'x', now(),
 			jsonb_build_object('event_id', p.event_id::text, 'plan_id', p.id, 'plan_number', p.id,

@@ -97,6 +97,27 @@ $node->safe_psql(
 	END
 	$$;
 
+	-- A plan whose budget is a draft, one whose budget is sent, and a budget that no
+	-- plan has.
+	DO $$
+	DECLARE
+		the_plan uuid;
+	BEGIN
+		FOR i IN 1..2 LOOP
+			the_plan := txplan.create_plan(id('a'), id('patient'));
+			PERFORM txplan.add_item(the_plan, NULL, 'Quoted', 100);
+			PERFORM txplan.confirm_plan(the_plan);
+			PERFORM keep((ARRAY['quoted', 'sent'])[i], the_plan);
+			PERFORM keep((ARRAY['draft_budget', 'sent_budget'])[i], txplan.generate_budget(the_plan));
+		END LOOP;
+		PERFORM txplan.send_budget(id('sent_budget'));
+		INSERT INTO txplan.budgets (clinic_id, patient_id, external_ref)
+		VALUES (id('a'), id('patient'), 'loose'), (id('b'), id('b_patient'), 'b');
+		PERFORM keep('loose', b.id) FROM txplan.budgets AS b WHERE b.external_ref = 'loose';
+		PERFORM keep('b_budget', b.id) FROM txplan.budgets AS b WHERE b.external_ref = 'b';
+	END
+	$$;
+
 	-- A consumer with an open batch and a dead letter; the session that made them
 	-- has ended.
 	SELECT txplan.create_consumer('reader', start => 'beginning', max_retries => 0);
@@ -204,6 +225,12 @@ my %kinds = (
 	plan => ids(),
 	item => ids(),
 	session => ids(),
+	budget => ids(),
+	linked_budget => [
+		@{ ids() },
+		[ 'of another clinic', q{id('b_budget')}, 'TX010' ],
+		[ 'of another plan', q{id('draft_budget')}, 'TX002' ],
+	],
 	of_clinic => [ @{ ids() }, [ 'another', q{id('b')}, 'P0002' ] ],
 	patient => [
 		@{ ids() },
@@ -488,6 +515,23 @@ my %functions = (
 				[ 'note', 'note', q{'note'}, 'optional' ], $clinic
 			  ]
 		} qw(complete_item record_performed)),
+	generate_budget => [ [ 'plan_id', 'plan', q{id('draft')} ], $clinic ],
+	link_budget => [
+		[ 'plan_id', 'plan', q{id('draft')} ],
+		[ 'budget_id', 'linked_budget', q{id('loose')} ], $clinic
+	],
+	sync_budget => [ [ 'plan_id', 'plan', q{id('quoted')} ], $clinic ],
+	(
+		map { $_ => [ [ 'budget_id', 'budget', q{id('draft_budget')} ], $clinic ] }
+		  qw(send_budget accept_budget)),
+	(
+		map {
+			$_ => [
+				[ 'budget_id', 'budget', q{id('sent_budget')} ],
+				[ 'note', 'note', q{'note'}, 'optional' ], $clinic
+			  ]
+		} qw(reject_budget cancel_budget)),
+	resend_budget => [ [ 'budget_id', 'budget', q{id('sent_budget')} ], $clinic ],
 	workflow_diagram => [
 		[ 'workflow', 'workflow', q{'dental'} ],
 		[ 'format', 'picture', q{'mermaid'} ]
@@ -549,10 +593,14 @@ my %functions = (
 		[ 'plan_id', 'any_id', q{id('draft')}, 'optional' ],
 		[ 'clinic_id', 'any_id', q{id('a')}, 'optional' ]
 	],
-	plan_is_done => [
-		[ 'plan_id', 'any_id', q{id('draft')}, 'optional' ],
-		[ 'clinic_id', 'any_id', q{id('a')}, 'optional' ]
-	],
+	(
+		map {
+			$_ => [
+				[ 'plan_id', 'any_id', q{id('draft')}, 'optional' ],
+				[ 'clinic_id', 'any_id', q{id('a')}, 'optional' ]
+			  ]
+		} qw(plan_is_done budget_is_accepted no_budget_waits budget_revives)),
+	budget_faults => [ [ 'wanted_clinic', 'any_id', q{id('a')}, 'optional' ] ],
 	plan_document => [
 		[ 'wanted_plan', 'any_id', q{id('draft')}, 'optional' ],
 		[ 'wanted_clinic', 'any_id', q{id('a')}, 'optional' ]
@@ -636,6 +684,8 @@ my %by_state = (
 	advance_plan => [ ('') x 6 ],
 	lock_plan => [ ('') x 6 ],
 	available_actions => [ ('') x 6 ],
+	generate_budget => [ '', '', '', 'TX002', 'TX002', 'TX002' ],
+	sync_budget => [ ('TX002') x 6 ],
 	plan_detail => [ ('') x 6 ],
 	change_professional => [ ('') x 6 ],
 	add_item => [ '', '', '', 'TX002', 'TX002', '' ],
@@ -1036,6 +1086,59 @@ foreach my $guards ('noschema', 'txplan.missing', '.', 'a.b.c', 'txplan.', '"x".
 		  . "WHERE workflow = 'dental' AND action = 'confirm'; "
 		  . "SELECT txplan.confirm_plan(id('draft'))");
 }
+
+# Budgets and their lines.
+foreach my $value (
+	[ 'discount_percent', '-1', '2(2003|3514)' ], [ 'discount_percent', q{'NaN'}, '2(2003|3514)' ],
+	[ 'discount_percent', '100.01', '23514' ], [ 'discount_percent', '1000', '22003' ],
+	[ 'discount_amount', '-0.01', '2(2003|3514)' ], [ 'discount_amount', '100.01', 'TX009' ],
+	[ 'discount_amount', q{'NaN'}, '2(2003|3514)' ], [ 'discount_amount', '1e10', '22003' ],
+	[ 'valid_until', q{'infinity'}, '23514' ], [ 'valid_until', q{'-infinity'}, '23514' ],
+	[ 'valid_until', q{'0044-03-15 BC'}, '' ], [ 'valid_until', q{'294000-01-01'}, '' ],
+	[ 'external_ref', q{''}, '23514' ], [ 'external_ref', $ten_megabytes, '23514' ],
+	[ 'status', q{''}, 'TX001' ], [ 'status', $ten_megabytes, 'TX001' ],
+	[ 'status', q{'expired'}, 'TX001' ], [ 'status', 'NULL', 'TX007' ],
+	[ 'plan_id', q{id('sent')}, 'TX007' ], [ 'plan_id', q{id('b_plan')}, 'TX010' ],
+	[ 'plan_id', 'NULL', 'TX007' ], [ 'total', '1', 'TX007' ], [ 'id', 'txplan.new_id()', 'TX007' ],
+	[ 'clinic_id', q{id('b')}, 'TX007' ])
+{
+	my ($column, $new, $wanted) = @$value;
+
+	case('UPDATE of a draft: ' . $column . ' ' . substr($new, 0, 20), $wanted,
+		"UPDATE txplan.budgets SET $column = $new WHERE id = id('draft_budget')");
+}
+foreach my $value (
+	[ 'unit_price', '-1', '2(2003|3514)' ], [ 'unit_price', q{'NaN'}, '2(2003|3514)' ],
+	[ 'unit_price', q{'Infinity'}, '22003' ], [ 'unit_price', '1e10', '22003' ],
+	[ 'unit_price', 'NULL', '23502' ], [ 'quantity', '0', '23514' ],
+	[ 'quantity', '-1', '2(2003|3514)' ], [ 'quantity', '1001', '23514' ],
+	[ 'quantity', 'NULL', '23502' ], [ 'discount_percent', '100.01', '2(2003|3514)' ],
+	[ 'discount_amount', '100.01', 'TX009' ], [ 'description', q{''}, '23514' ],
+	[ 'description', $ten_megabytes, '23514' ], [ 'position', '0', '23514' ],
+	[ 'net_amount', '1', 'TX007' ], [ 'budget_id', q{id('loose')}, 'TX007' ],
+	[ 'item_id', q{id('draft_item_1')}, 'TX010' ], [ 'item_id', q{id('b_item_1')}, 'TX010' ],
+	[ 'item_id', 'txplan.new_id()', 'P0002' ])
+{
+	my ($column, $new, $wanted) = @$value;
+
+	case('UPDATE of a line: ' . $column . ' ' . substr($new, 0, 20), $wanted,
+		"UPDATE txplan.budget_lines SET $column = $new WHERE budget_id = id('draft_budget')");
+}
+case('a budget of another patient\'s plan', 'TX010',
+	q{INSERT INTO txplan.budgets (clinic_id, plan_id, patient_id) VALUES (id('a'), id('draft'), id('archived'))});
+case('a budget of an archived patient', 'TX002',
+	q{INSERT INTO txplan.budgets (clinic_id, patient_id) VALUES (id('a'), id('archived'))});
+case('a budget of nobody', '23502', q{INSERT INTO txplan.budgets (clinic_id) VALUES (id('a'))});
+case('a second live budget', 'TX002',
+	q{INSERT INTO txplan.budgets (clinic_id, plan_id) VALUES (id('a'), id('sent'))});
+case('a next version of another clinic\'s', 'TX010',
+	q{INSERT INTO txplan.budgets (clinic_id, supersedes_id) VALUES (id('a'), id('b_budget'))});
+case('a line of a sent budget', 'TX003',
+	q{INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price)
+	VALUES (id('a'), id('sent_budget'), 'x', 1)});
+case('10,000 lines', '',
+	q{INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price)
+	SELECT id('a'), id('draft_budget'), 'x', 0.01 FROM generate_series(1, 10000)});
 
 # Settings.
 case('txplan.actor of 10 MB', '22023', "SELECT set_config('txplan.actor', $ten_megabytes, true)");
