@@ -14,6 +14,7 @@ use Test::More;
 # Each event that the page has an example of, once at least.
 my $story = <<'EOT';
 SET txplan.actor = 'Inés Vidal';
+SELECT count(*) FROM txplan.maintain();
 SELECT txplan.create_clinic('Clínica Sol', 'Europe/Madrid') AS clinic \gset
 SELECT txplan.create_professional(:'clinic', 'Dr. Inés Vidal') AS ines \gset
 SELECT txplan.create_professional(:'clinic', 'Dr. Ben Roth') AS ben \gset
@@ -47,6 +48,23 @@ INSERT INTO txplan.workflow_transitions (workflow, action, from_state, to_state,
 VALUES ('recall', 'invite', 'due', 'invited', 'recall.invited');
 SELECT txplan.create_plan(:'clinic', :'patient', NULL, 'Recall', 'recall') AS recall \gset
 SELECT txplan.transition_plan(:'recall', 'invite', NULL, 'By letter');
+SELECT txplan.create_plan(:'clinic', :'patient', :'ines', 'Crown on 16') AS quoted \gset
+SELECT txplan.add_item(:'quoted', :'crown', tooth => 16) AS item_16 \gset
+SELECT txplan.confirm_plan(:'quoted');
+SELECT txplan.generate_budget(:'quoted') AS budget \gset
+UPDATE txplan.budgets SET discount_percent = 5 WHERE id = :'budget';
+SELECT txplan.sync_budget(:'quoted');
+SELECT txplan.send_budget(:'budget');
+SELECT txplan.resend_budget(:'budget') AS second \gset
+UPDATE txplan.budget_lines SET discount_amount = 50 WHERE budget_id = :'second';
+SELECT txplan.accept_budget(:'second');
+SELECT txplan.cancel_budget(:'second', 'Another clinic');
+SELECT txplan.create_plan(:'clinic', :'patient') AS declined \gset
+SELECT txplan.add_item(:'declined', :'filling') AS item_of_declined \gset
+SELECT txplan.generate_budget(:'declined') AS budget \gset
+SELECT txplan.reject_budget(:'budget', 'Too expensive');
+SELECT txplan.generate_budget(:'declined') AS budget \gset
+SELECT count(*) FROM txplan.maintain(now() + interval '40 days');
 EOT
 
 my $node = new_server('main', init => { allows_streaming => 'logical' });
@@ -95,6 +113,7 @@ sub kind
 	my $kind =
 	    ($schema->{format} // '') eq 'uuid' ? 'id'
 	  : ($schema->{format} // '') eq 'date-time' ? 'time'
+	  : ($schema->{format} // '') eq 'date' ? 'day'
 	  : $types[0] eq 'array' ? 'list of ' . kind($schema->{items}, 1) . 's'
 	  : $types[0] eq 'integer' ? 'number'
 	  : $types[0] ne 'string' ? $types[0]
@@ -137,7 +156,8 @@ sub masked
 	$text =~ s{"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"}
 		{'"<id ' . ($ids->{$1} //= 1 + keys %$ids) . '>"'}ge;
 	$text =~ s/"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"/"<time>"/g;
-	$text =~ s/"PLAN-\d{4}-/"PLAN-<year>-/g;
+	$text =~ s/"\d{4}-\d\d-\d\d"/"<day>"/g;
+	$text =~ s/"(PLAN|BUDGET)-\d{4}-/"$1-<year>-/g;
 	return $text;
 }
 
@@ -222,7 +242,7 @@ foreach my $broken (
 	[ 'accepted', q{'"accepted"'}, q{'accepted' is not of type 'object'} ],
 	[ 'deleted', q{payload}, q{event_types\(\) does not know this type}, 'treatment_plan.gone' ],
 	[ 'deleted', q{payload}, q{'action' is a required property}, 'recall.gone' ],
-	[ 'deleted', q{payload}, q{event_types\(\) does not know this type}, 'budget.sent' ])
+	[ 'deleted', q{payload}, q{event_types\(\) does not know this type}, 'budget.lost' ])
 {
 	my ($type, $payload, $fault, $other) = @$broken;
 
