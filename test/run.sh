@@ -253,6 +253,9 @@ run_prove()
 	count TAP $((run > lost ? run - lost : 0)) "$lost"
 	sed -n 's,^test/t/\([^ ]*\)\.pl  *(Wstat.*,\1,p' "$log" | while read -r file
 	do
+		echo "== what failed in $file"
+		grep -E -A 12 '\] not ok ' "$state/tmp_check/log/regress_log_$file" 2>/dev/null |
+			head -n 200 || true
 		echo "== the end of the log of $file"
 		tail -n 60 "$state/tmp_check/log/regress_log_$file" 2>/dev/null || true
 	done
