@@ -194,7 +194,8 @@ AS $$
 			coalesce(s.total, 0.00) AS line_total,
 			coalesce(s.subtotal, 0.00) - coalesce(
 				round(s.subtotal * b.discount_percent / 100, 2),
-				CASE WHEN b.discount_amount > s.subtotal THEN s.subtotal ELSE b.discount_amount END, 0) AS expected
+				CASE WHEN b.discount_amount > coalesce(s.subtotal, 0) THEN coalesce(s.subtotal, 0)
+					ELSE b.discount_amount END, 0) AS expected
 		FROM txplan.budgets AS b
 		LEFT JOIN sums AS s ON s.budget_id = b.id AND s.clinic_id = b.clinic_id
 		WHERE wanted_clinic IS NULL OR b.clinic_id = wanted_clinic

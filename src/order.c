@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "error.h"
+#include "quote.h"
 #include "spi.h"
 #include "transition.h"
 
@@ -126,6 +127,7 @@ txplan_reorder_items(PG_FUNCTION_ARGS)
 	RequirePrivilege(TABLE_ITEMS, ACL_UPDATE);
 	plan = LockArgument(fcinfo, TABLE_PLANS, 2);
 	RequireEditable(plan, "its items keep their order");
+	RequireUnlocked(plan, "its items keep their order");
 	arguments[0] = PG_GETARG_DATUM(0);
 	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
 	arguments[2] = PG_GETARG_DATUM(1);
