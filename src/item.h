@@ -46,4 +46,9 @@ extern void PublishItemChange(Settlement *settlement, TreatmentPlan *plan,
 							  const pg_uuid_t *session_id, const char *changed,
 							  bool price_too);
 
+/* itemfacts.c */
+extern void SplitItemPrice(TimestampTz at, const pg_uuid_t *item_id,
+						   const pg_uuid_t *clinic_id, int64 price,
+						   bool pending_required);
+
 #endif /* TXPLAN_ITEM_H */

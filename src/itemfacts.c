@@ -296,13 +296,36 @@ RequirePrice(const Row *row)
 }
 
 /*
- * SplitPrice splits what a new price leaves over its item's pending sessions, by
- * their amounts.  TX009 when less is left than was earned.
+ * RaisePriceTooLow says why a price does not fit what its item has earned.
  */
-static void
-SplitPrice(TimestampTz at, const Row *row)
+pg_noreturn static void
+RaisePriceTooLow(const pg_uuid_t *item_id, int64 left)
 {
-	int64 left = Cents(RowValue(row, ITEM_PRICE));
+	ereport(ERROR,
+			(errcode(ERRCODE_TX_AMOUNTS_DO_NOT_ADD_UP),
+			 errmsg("the price of item \"%s\" is below what it has earned",
+					UuidText(item_id)),
+			 left < 0 ? errdetail("Completed sessions have earned " INT64_FORMAT
+								  ".%02d more than the new price.",
+								  -left / 100, (int) (-left % 100)) :
+						errdetail("No session is pending that could take the "
+								  "difference."),
+			 errhint("Choose a price that covers what was earned.")));
+}
+
+/*
+ * SplitItemPrice splits what an item's price leaves over its pending sessions, by
+ * their amounts: all but what its completed sessions have earned.
+ *
+ * It raises TX009 when less is left than nothing and, where a pending session is
+ * required, when something is left that none could take.  The item's plan is
+ * locked, and the price itself is written by the caller.
+ */
+void
+SplitItemPrice(TimestampTz at, const pg_uuid_t *item_id,
+			   const pg_uuid_t *clinic_id, int64 price, bool pending_required)
+{
+	int64 left = price;
 	Datum arguments[4];
 	Datum *ids;
 	Datum *amounts;
@@ -311,9 +334,8 @@ SplitPrice(TimestampTz at, const Row *row)
 	int n = 0;
 	uint64 i;
 
-	arguments[0] = RowValue(row, ITEM_ID);
-	arguments[1] = RowValue(row, ITEM_CLINIC_ID);
-	RequirePrice(row);
+	arguments[0] = UUIDPGetDatum(item_id);
+	arguments[1] = UUIDPGetDatum(clinic_id);
 	ConnectSpi();
 	(void) RunQuery(&read_amounts, AS_OWNER, arguments, NULL);
 	ids = (Datum *) palloc(sizeof(Datum) * (SPI_processed + 1));
@@ -333,26 +355,19 @@ SplitPrice(TimestampTz at, const Row *row)
 		ids[n] = values[0];
 		weights[n++] = Cents(values[1]);
 	}
-	if (left < 0 || n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_TX_AMOUNTS_DO_NOT_ADD_UP),
-				 errmsg("the price of item \"%s\" is below what it has earned",
-						UuidText(RowUuid(row, ITEM_ID))),
-				 left < 0 ?
-					 errdetail("Completed sessions have earned " INT64_FORMAT
-							   ".%02d more than the new price.",
-							   -left / 100, (int) (-left % 100)) :
-					 errdetail("No session is pending that could take the "
-							   "difference."),
-				 errhint("Choose a price that covers what was earned.")));
-	SplitCents(left, weights, parts, n);
-	for (i = 0; i < (uint64) n; i++)
-		amounts[i] = CentsToAmount(parts[i]);
-	arguments[0] = RowValue(row, ITEM_CLINIC_ID);
-	arguments[1] = ArrayOf(ids, NULL, n, UUIDOID);
-	arguments[2] = ArrayOf(amounts, NULL, n, NUMERICOID);
-	arguments[3] = TimestampTzGetDatum(at);
-	EngineWriteRows(&write_amounts, TABLE_SESSIONS, arguments, NULL, n);
+	if (left < 0 || (n == 0 && left != 0 && pending_required))
+		RaisePriceTooLow(item_id, left);
+	if (n > 0)
+	{
+		SplitCents(left, weights, parts, n);
+		for (i = 0; i < (uint64) n; i++)
+			amounts[i] = CentsToAmount(parts[i]);
+		arguments[0] = UUIDPGetDatum(clinic_id);
+		arguments[1] = ArrayOf(ids, NULL, n, UUIDOID);
+		arguments[2] = ArrayOf(amounts, NULL, n, NUMERICOID);
+		arguments[3] = TimestampTzGetDatum(at);
+		EngineWriteRows(&write_amounts, TABLE_SESSIONS, arguments, NULL, n);
+	}
 	FinishSpi();
 }
 
@@ -450,7 +465,12 @@ WriteChildren(NewSessions *sessions, TimestampTz at, const Row *old_row,
 
 	if (TRIGGER_FIRED_BY_UPDATE(event) &&
 		RowsDiffer(old_row, new_row, ITEM_PRICE))
-		SplitPrice(at, new_row);
+	{
+		RequirePrice(new_row);
+		SplitItemPrice(at, RowUuid(new_row, ITEM_ID),
+					   RowUuid(new_row, ITEM_CLINIC_ID),
+					   Cents(RowValue(new_row, ITEM_PRICE)), true);
+	}
 	if (!TRIGGER_FIRED_BY_INSERT(event))
 		return;
 	plan = LockPlan(RowUuid(new_row, ITEM_PLAN_ID),
