@@ -29,7 +29,8 @@ AS $$
 			('treatment_plan.item_reassigned', 'An item got another doctor', '{new doctor,reassigned item}'),
 			('treatment_plan.professional_changed', 'The plan got another doctor', '{new doctor,reassigned plan}'),
 			('treatment_plan.item_session_completed', 'A session was completed', '{ended session,completed session}'),
-			('treatment_plan.item_session_cancelled', 'A session was cancelled', '{ended session,cancelled session}')
+			('treatment_plan.item_session_cancelled', 'A session was cancelled', '{ended session,cancelled session}'),
+			('treatment_plan.contact_logged', 'A contact with the patient was logged', '{contact}')
 		UNION ALL
 		-- Transitions may name events of their own.  Among the plan's these say
 		-- only what all events say.
@@ -103,7 +104,14 @@ AS $$
 			('ended session', 'sessions_total', 'number', 'sessions of the item, the cancelled ones too'),
 			('completed session', 'completed_by', 'text', 'who completed it; as actor'),
 			('completed session', 'sessions_completed', 'number', 'completed sessions of the item, with this one'),
-			('cancelled session', 'sessions_cancelled', 'number', 'cancelled sessions of the item, with this one')
+			('cancelled session', 'sessions_cancelled', 'number', 'cancelled sessions of the item, with this one'),
+			('contact', 'contact_id', 'id', 'the contact'),
+			('contact', 'channel', 'channel', 'call, whatsapp, sms, email, in_person or other'),
+			('contact', 'outcome', 'text or null', 'what came of it'),
+			('contact', 'note', 'text or null', 'what was said'),
+			('contact', 'contacted_at', 'time', 'when it was'),
+			('contact', 'next_contact_at', 'time or null', 'when to contact the patient again'),
+			('contact', 'corrects_id', 'id or null', 'the contact that it corrects')
 	),
 	kinds (kind, schema) AS (
 		VALUES
@@ -117,6 +125,7 @@ AS $$
 			('tooth', '{"type": "integer", "minimum": 11, "maximum": 85}'),
 			('null', '{"type": "null"}'),
 			('way', '{"type": "string", "enum": ["session", "item", "performed"]}'),
+			('channel', '{"type": "string", "enum": ["call", "whatsapp", "sms", "email", "in_person", "other"]}'),
 			('changes', '{"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}')
 	),
 	-- What changed decides which ids are there.

@@ -389,6 +389,10 @@ PayloadColumn(Payload *payload, const char *key, const Row *row, int column)
 		case NUMERICOID:
 			PayloadAmount(payload, key, row->values[place]);
 			break;
+		case TIMESTAMPTZOID:
+			PayloadText(payload, key,
+						TimeText(DatumGetTimestampTz(row->values[place])));
+			break;
 		default:
 			PayloadText(payload, key, RowText(row, column));
 			break;

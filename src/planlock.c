@@ -382,6 +382,24 @@ FindClinicOf(RecordTable table, const pg_uuid_t *id, pg_uuid_t *clinic_id,
 }
 
 /*
+ * RequirePlanOf locks the plan that a row names, or raises P0002, or TX010 when
+ * the plan is one of another clinic.
+ */
+TreatmentPlan *
+RequirePlanOf(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id)
+{
+	TreatmentPlan *plan = LockPlan(plan_id, clinic_id);
+	pg_uuid_t other_clinic;
+	pg_uuid_t found;
+
+	if (plan != NULL)
+		return plan;
+	if (FindClinicOf(TABLE_PLANS, plan_id, &other_clinic, &found))
+		RaiseWrongClinic("plan", plan_id);
+	RaiseMissing("plan", plan_id);
+}
+
+/*
  * LockArgument locks the plan of the plan, item or session that a function was
  * given, in one statement with the search for it.  It raises P0002 when there is
  * no such row, in the clinic if one was given.

@@ -83,6 +83,8 @@ static const RuleTrigger rule_triggers[] = {
 	{ TABLE_SESSIONS, "sessions_inserted" },
 	{ TABLE_SESSIONS, "sessions_updated" },
 	{ TABLE_SESSIONS, "sessions_deleted" },
+	{ TABLE_CONTACTS, "contacts_check" },
+	{ TABLE_CONTACTS, "contacts_inserted" },
 	{ TABLE_EVENTS, "events_engine_only" },
 	{ TABLE_HISTORY, "history_engine_only" },
 	{ TABLE_EARNED_ENTRIES, "earned_entries_engine_only" },
