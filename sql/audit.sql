@@ -20,8 +20,15 @@ AS $$
 			count(*) AS total,
 			count(*) FILTER (WHERE s.status = 'completed') AS completed,
 			count(*) FILTER (WHERE s.status = 'cancelled') AS cancelled,
-			coalesce(sum(s.amount) FILTER (WHERE s.status <> 'cancelled'), 0.00) AS amount
+			count(*) FILTER (WHERE s.status = 'cancelled' OR v.session_id IS NOT NULL) AS left_out,
+			coalesce(sum(s.amount) FILTER (WHERE s.status <> 'cancelled' AND v.session_id IS NULL), 0.00)
+				AS amount
 		FROM txplan.sessions AS s
+		LEFT JOIN (
+			SELECT DISTINCT e.session_id, e.clinic_id
+			FROM txplan.earned_entries AS e
+			WHERE e.voids_id IS NOT NULL
+		) AS v ON v.session_id = s.id AND v.clinic_id = s.clinic_id
 		WHERE wanted_clinic IS NULL OR s.clinic_id = wanted_clinic
 		GROUP BY s.item_id, s.clinic_id
 	),
@@ -43,7 +50,8 @@ AS $$
 	session_entries AS (
 		SELECT e.session_id, e.clinic_id, count(*) AS entries
 		FROM txplan.earned_entries AS e
-		WHERE wanted_clinic IS NULL OR e.clinic_id = wanted_clinic
+		WHERE e.voids_id IS NULL
+			AND (wanted_clinic IS NULL OR e.clinic_id = wanted_clinic)
 		GROUP BY e.session_id, e.clinic_id
 	),
 	-- The ways by which a plan comes to a state.  To come to a final state closes
@@ -313,7 +321,7 @@ AS $$
 		WHERE f.status <> f.expected
 		UNION ALL
 		SELECT i.clinic_id, i.plan_id, i.id, 'amounts differ',
-			format('The price is %s; the sessions that are not cancelled add up to %s.', i.price, n.amount),
+			format('The price is %s; the sessions that are neither cancelled nor void add up to %s.', i.price, n.amount),
 			CASE WHEN i.status = 'pending'
 				THEN 'Update the item''s price: its pending sessions then share what is not yet earned; or mend the amounts as a superuser with session_replication_role = replica.'
 				ELSE 'Mend the price or the amounts by the plan''s history, as a superuser with session_replication_role = replica.'
@@ -321,10 +329,10 @@ AS $$
 		FROM txplan.items AS i
 		JOIN session_sums AS n ON n.item_id = i.id AND n.clinic_id = i.clinic_id
 		WHERE n.amount > i.price
-			OR (n.cancelled = 0 AND n.amount <> i.price)
+			OR (n.left_out = 0 AND n.amount <> i.price)
 		UNION ALL
 		SELECT i.clinic_id, i.plan_id, i.id, 'earned too much',
-			format('The item earned %s; its sessions that are not cancelled add up to %s.',
+			format('The item earned %s; its sessions that are neither cancelled nor void add up to %s.',
 				e.amount, coalesce(n.amount, 0.00)),
 			'Compare its earned entries with its completed sessions, and mend the ones that differ, as a superuser with session_replication_role = replica.'
 		FROM txplan.items AS i
@@ -389,7 +397,8 @@ AS $$
 			'Mend the entry by its session, item and plan, as a superuser with session_replication_role = replica.'
 		FROM (
 			SELECT e.clinic_id, e.plan_id, e.id, concat_ws(', ',
-				CASE WHEN e.amount <> s.amount THEN 'amount' END,
+				CASE WHEN e.amount <> CASE WHEN e.voids_id IS NULL THEN s.amount ELSE -s.amount END
+					THEN 'amount' END,
 				CASE WHEN e.item_id <> s.item_id THEN 'item_id' END,
 				CASE WHEN e.plan_id <> i.plan_id THEN 'plan_id' END,
 				CASE WHEN e.patient_id <> p.patient_id THEN 'patient_id' END) AS columns
@@ -400,6 +409,34 @@ AS $$
 			WHERE wanted_clinic IS NULL OR e.clinic_id = wanted_clinic
 		) AS f
 		WHERE f.columns <> ''
+		UNION ALL
+		SELECT e.clinic_id, e.plan_id, e.id, 'void differs',
+			CASE WHEN o.id IS NULL THEN format('The clinic has no entry %s, which it voids.', e.voids_id)
+				ELSE format('It voids entry %s, which is %s.', o.id,
+					CASE WHEN o.voids_id IS NOT NULL THEN 'a void itself'
+						WHEN o.session_id <> e.session_id THEN 'that of another session'
+						ELSE 'another doctor''s' END)
+			END,
+			'Mend voids_id by the plan''s history, or delete the void, as a superuser with session_replication_role = replica.'
+		FROM txplan.earned_entries AS e
+		LEFT JOIN txplan.earned_entries AS o ON o.id = e.voids_id AND o.clinic_id = e.clinic_id
+		WHERE e.voids_id IS NOT NULL
+			AND (o.id IS NULL
+				OR o.voids_id IS NOT NULL
+				OR o.session_id <> e.session_id
+				OR o.professional_id IS DISTINCT FROM e.professional_id)
+			AND (wanted_clinic IS NULL OR e.clinic_id = wanted_clinic)
+		UNION ALL
+		SELECT h.clinic_id, h.plan_id, h.session_id, 'void missing',
+			format('Row %s of the plan''s history tells that %s were voided, and no entry of the session does so.',
+				h.sequence, h.from_value),
+			'Insert the void by the entry and the history, as a superuser with session_replication_role = replica.'
+		FROM txplan.history AS h
+		WHERE h.what = 'earned_void'
+			AND NOT EXISTS (SELECT FROM txplan.earned_entries AS e
+				WHERE e.session_id = h.session_id AND e.clinic_id = h.clinic_id
+					AND e.voids_id IS NOT NULL)
+			AND (wanted_clinic IS NULL OR h.clinic_id = wanted_clinic)
 		UNION ALL
 		-- References and templates.
 		SELECT b.clinic_id, b.plan_id, b.id, 'reference broken',

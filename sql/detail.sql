@@ -108,13 +108,17 @@ AS $$
 			'professional', d.documents -> e.professional_id::text,
 			'completed_at', txplan.time_text(s.completed_at),
 			'completed_by', s.completed_by,
-			'note', s.note)
+			'note', s.note,
+			'voided_at', txplan.time_text(v.earned_at),
+			'void_reason', v.reason)
 			ORDER BY s.completed_at DESC, i.position DESC, s.sequence DESC) AS document
 		FROM the_items AS i
 		JOIN txplan.sessions AS s ON s.item_id = i.id AND s.clinic_id = wanted_clinic
 			AND s.status = 'completed'
 		LEFT JOIN txplan.earned_entries AS e ON e.session_id = s.id
-			AND e.clinic_id = wanted_clinic
+			AND e.clinic_id = wanted_clinic AND e.voids_id IS NULL
+		LEFT JOIN txplan.earned_entries AS v ON v.session_id = s.id
+			AND v.clinic_id = wanted_clinic AND v.voids_id IS NOT NULL
 		CROSS JOIN doctors AS d
 	),
 	history_part AS (

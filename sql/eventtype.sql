@@ -63,6 +63,7 @@ AS $$
 			('change', 'changed', 'changes', 'what changed'),
 			('change', 'item_id', 'id or missing', 'the item; missing when the plan itself changed'),
 			('change', 'session_id', 'id or missing', 'the session; missing when no session changed'),
+			('change', 'entry_id', 'id or missing', 'the earned entry that voids another; missing when none was voided'),
 			('confirmation', 'items', 'list of items', 'the items that are not cancelled, in their order'),
 			('confirmation', 'total', 'amount', 'sum of their prices'),
 			('closure', 'closure_reason', 'text or null', 'the reason given'),
@@ -132,15 +133,18 @@ AS $$
 	shapes (in_group, rules) AS (
 		VALUES
 			('change', '{"oneOf": [
-				{"properties": {"item_id": false, "session_id": false,
+				{"properties": {"item_id": false, "session_id": false, "entry_id": false,
 					"changed": {"items": {"enum": ["title", "diagnosis_notes", "internal_notes"]}}}},
 				{"required": ["item_id"],
-				 "properties": {"session_id": false,
+				 "properties": {"session_id": false, "entry_id": false,
 					"changed": {"items": {"enum": ["treatment_ref", "tooth", "surfaces", "description",
 						"category_key", "price", "notes"]}}}},
 				{"required": ["item_id", "session_id"],
+				 "properties": {"entry_id": false,
+					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}},
+				{"required": ["item_id", "session_id", "entry_id"],
 				 "properties": {
-					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}}]}'::jsonb)
+					"changed": {"items": {"enum": ["earned"]}}}}]}'::jsonb)
 	),
 	-- The schema of each key.
 	parts AS (

@@ -362,6 +362,24 @@ PayloadJson(Payload *payload, const char *key, Jsonb *value)
 }
 
 /*
+ * PayloadChanged adds the one thing that changed, as updated has it: a list.
+ */
+void
+PayloadChanged(Payload *payload, const char *changed)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue name;
+
+	name.type = jbvString;
+	name.val.string.val = unconstify(char *, changed);
+	name.val.string.len = (int) strlen(changed);
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	(void) pushJsonbValue(&state, WJB_ELEM, &name);
+	PayloadJson(payload, "changed",
+				JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
+}
+
+/*
  * PayloadColumn adds a column of a row by its type.
  */
 void

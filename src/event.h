@@ -79,6 +79,7 @@ extern void PayloadInteger(Payload *payload, const char *key, int64 value);
 extern void PayloadAmount(Payload *payload, const char *key, Datum value);
 extern void PayloadNull(Payload *payload, const char *key);
 extern void PayloadJson(Payload *payload, const char *key, Jsonb *value);
+extern void PayloadChanged(Payload *payload, const char *changed);
 extern void PayloadColumn(Payload *payload, const char *key, const Row *row,
 						  int column);
 extern void PublishEvent(Settlement *settlement, TreatmentPlan *plan,

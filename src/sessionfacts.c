@@ -54,14 +54,17 @@ typedef struct SessionFacts
 } SessionFacts;
 
 SAVED_QUERY(amounts_fit,
-			"SELECT pg_catalog.sum(s.amount)" EQ "i.price OR "
-			"(i.sessions_cancelled" GT "0 AND "
-			"coalesce(pg_catalog.sum(s.amount), 0)" LT "i.price) "
+			"SELECT t.amount" EQ "i.price OR "
+			"(t.left_out" GT "0 AND t.amount" LT "i.price) "
 			"FROM txplan.items AS i "
-			"LEFT JOIN txplan.sessions AS s ON s.item_id" EQ "i.id "
-			"AND s.clinic_id" EQ "i.clinic_id AND s.status" NE "'cancelled' "
-			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2 "
-			"GROUP BY i.id, i.clinic_id, i.price, i.sessions_cancelled",
+			"CROSS JOIN LATERAL (SELECT "
+			"coalesce(pg_catalog.sum(s.amount) FILTER "
+			"(WHERE " SESSION_COUNTS "), 0) AS amount, "
+			"pg_catalog.count(*) FILTER (WHERE NOT (" SESSION_COUNTS ")) "
+			"AS left_out "
+			"FROM txplan.sessions AS s "
+			"WHERE s.item_id" EQ "i.id AND s.clinic_id" EQ "i.clinic_id) AS t "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_sessions_settle);

@@ -53,6 +53,7 @@ SELECT txplan.confirm_plan(p::uuid), txplan.accept_plan(p::uuid) FROM unnest(ARR
 SELECT txplan.complete_item(id) FROM txplan.items WHERE plan_id = :'done' OR (plan_id = :'active' AND position = 1);
 SELECT txplan.complete_session(id) FROM txplan.sessions WHERE plan_id = :'closed' AND sequence = 1;
 SELECT txplan.close_plan(:'closed', 'abandoned');
+SELECT txplan.void_earned(id, 'Not done after all') IS NOT NULL AS void FROM txplan.earned_entries WHERE plan_id = :'closed';
 SELECT id AS done_item FROM txplan.items WHERE plan_id = :'done' \gset
 SELECT id AS active_item FROM txplan.items WHERE plan_id = :'active' AND position = 2 \gset
 -- Deleted plans leave their events and history, which is no fault.
@@ -98,8 +99,12 @@ INSERT INTO damages (what, statement) VALUES
 	('one treatment in two live items', format('DROP INDEX txplan.items_treatment_ref_unique_while_live; UPDATE txplan.items SET treatment_ref = ''T1'' WHERE id = %L', :'active_item')),
 	('a session moved to another plan', format('UPDATE txplan.sessions SET plan_id = %L WHERE item_id = %L', :'draft', :'active_item')),
 	('an entry removed', format('DELETE FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
-	('an entry booked twice', format('ALTER TABLE txplan.earned_entries DROP CONSTRAINT earned_entries_once_per_session; INSERT INTO txplan.earned_entries SELECT txplan.new_id(), clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
+	('an entry booked twice', format('DROP INDEX txplan.earned_entries_once_per_session; INSERT INTO txplan.earned_entries SELECT txplan.new_id(), clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
 	('an entry for a session that is not completed', format('INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, item_id, session_id, description, amount, earned_at) SELECT clinic_id, %L, plan_id, item_id, id, ''x'', amount, now() FROM txplan.sessions WHERE item_id = %L', :'patient', :'active_item')),
+	('a void of another amount', format('INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at, voids_id, reason) SELECT clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, -1, now(), id, ''x'' FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
+	('a void of another session''s entry', format('UPDATE txplan.earned_entries SET voids_id = (SELECT id FROM txplan.earned_entries WHERE item_id = %L LIMIT 1) WHERE plan_id = %L AND voids_id IS NOT NULL', :'done_item', :'closed')),
+	('a voided entry removed', format('DELETE FROM txplan.earned_entries WHERE plan_id = %L AND voids_id IS NULL', :'closed')),
+	('a void removed', format('DELETE FROM txplan.earned_entries WHERE plan_id = %L AND voids_id IS NOT NULL', :'closed')),
 	('an entry changed', format('UPDATE txplan.earned_entries SET amount = amount - 1 WHERE item_id = %L', :'done_item')),
 	('an entry of another plan', format('UPDATE txplan.earned_entries SET plan_id = %L WHERE item_id = %L', :'draft', :'done_item')),
 	('a session completed without the engine', format('UPDATE txplan.sessions SET status = ''completed'', completed_at = now(), completed_by = ''x'' WHERE item_id = %L AND sequence = 1', :'active_item')),
