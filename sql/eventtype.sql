@@ -64,6 +64,7 @@ AS $$
 			('change', 'item_id', 'id or missing', 'the item; missing when the plan itself changed'),
 			('change', 'session_id', 'id or missing', 'the session; missing when no session changed'),
 			('change', 'entry_id', 'id or missing', 'the earned entry that voids another; missing when none was voided'),
+			('change', 'appointment_id', 'id or missing', 'the appointment; missing when none was booked or changed'),
 			('confirmation', 'items', 'list of items', 'the items that are not cancelled, in their order'),
 			('confirmation', 'total', 'amount', 'sum of their prices'),
 			('closure', 'closure_reason', 'text or null', 'the reason given'),
@@ -90,7 +91,7 @@ AS $$
 			('ended item', 'treatment_category_key', 'text or null', 'kind of treatment'),
 			('ended item', 'professional_id', 'id or null', 'the doctor who is responsible'),
 			('completed item', 'completed_by', 'text', 'who completed it; as actor'),
-			('completed item', 'completed_via', 'way', 'session: its last session ended; item: by complete_item(); performed: by record_performed()'),
+			('completed item', 'completed_via', 'way', 'session: its last session ended; item: by complete_item(); performed: by record_performed(); appointment: by complete_appointment()'),
 			('order', 'item_ids', 'ids', 'all items of the plan in their order'),
 			('new doctor', 'old_professional_id', 'id or null', 'the doctor before'),
 			('new doctor', 'new_professional_id', 'id or null', 'the doctor after'),
@@ -125,7 +126,7 @@ AS $$
 			('number', '{"type": "integer", "minimum": 0}'),
 			('tooth', '{"type": "integer", "minimum": 11, "maximum": 85}'),
 			('null', '{"type": "null"}'),
-			('way', '{"type": "string", "enum": ["session", "item", "performed"]}'),
+			('way', '{"type": "string", "enum": ["session", "item", "performed", "appointment"]}'),
 			('channel', '{"type": "string", "enum": ["call", "whatsapp", "sms", "email", "in_person", "other"]}'),
 			('changes', '{"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}')
 	),
@@ -134,17 +135,21 @@ AS $$
 		VALUES
 			('change', '{"oneOf": [
 				{"properties": {"item_id": false, "session_id": false, "entry_id": false,
+					"appointment_id": false,
 					"changed": {"items": {"enum": ["title", "diagnosis_notes", "internal_notes"]}}}},
 				{"required": ["item_id"],
-				 "properties": {"session_id": false, "entry_id": false,
+				 "properties": {"session_id": false, "entry_id": false, "appointment_id": false,
 					"changed": {"items": {"enum": ["treatment_ref", "tooth", "surfaces", "description",
 						"category_key", "price", "notes"]}}}},
 				{"required": ["item_id", "session_id"],
-				 "properties": {"entry_id": false,
+				 "properties": {"entry_id": false, "appointment_id": false,
 					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}},
 				{"required": ["item_id", "session_id", "entry_id"],
-				 "properties": {
-					"changed": {"items": {"enum": ["earned"]}}}}]}'::jsonb)
+				 "properties": {"appointment_id": false,
+					"changed": {"items": {"enum": ["earned"]}}}},
+				{"required": ["appointment_id"],
+				 "properties": {"item_id": false, "session_id": false, "entry_id": false,
+					"changed": {"items": {"enum": ["appointments"]}}}}]}'::jsonb)
 	),
 	-- The schema of each key.
 	parts AS (

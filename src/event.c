@@ -229,7 +229,7 @@ NextEventId(const TreatmentPlan *plan)
 /*
  * TimeText writes a time as RFC 3339 has it, in UTC.
  */
-static char *
+char *
 TimeText(TimestampTz at)
 {
 	struct pg_tm tm;

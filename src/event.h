@@ -71,6 +71,7 @@ extern void WritePlan(Settlement *settlement, TreatmentPlan *plan);
 extern void WritePlans(Settlement *settlement, List *plans);
 extern void FlushSettlement(Settlement *settlement);
 
+extern char *TimeText(TimestampTz at);
 extern void BeginPayload(Payload *payload);
 extern void PayloadText(Payload *payload, const char *key, const char *value);
 extern void PayloadUuid(Payload *payload, const char *key,

@@ -16,6 +16,7 @@
 #include "earned.h"
 #include "error.h"
 #include "item.h"
+#include "recall.h"
 #include "row.h"
 #include "settle.h"
 #include "spi.h"
@@ -333,7 +334,8 @@ RequireAmountsFit(const SessionFact *fact)
 }
 
 /*
- * CountItem writes the counts of an item and books what its sessions earned.
+ * CountItem writes the counts of an item, books what its sessions earned, and
+ * suggests a recall for one that is completed.
  * That may fire triggers of others, so it is done before any fact is added.
  */
 static void
@@ -363,6 +365,8 @@ CountItem(PlanRun *run, const TreatmentPlan *plan, ItemFacts *group,
 		RequireTreatable(plan, "an item cannot be finished");
 	if (counts->price != 0)
 		RequireAmountsFit(group->facts);
+	if (group->item.finished && strcmp(group->item.status, "completed") == 0)
+		SuggestRecall(plan, &group->item, run->settlement.at);
 	for (i = 0; i < group->count; i++)
 		if (group->facts[i].what & SESSION_COMPLETED)
 			BookEarned(plan, &group->item, &group->facts[i].session_id,

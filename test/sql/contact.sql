@@ -48,6 +48,7 @@ CREATE TEMP VIEW contacts AS
 	FROM txplan.contacts AS c
 	JOIN txplan.plans AS p ON p.id = c.plan_id
 	LEFT JOIN txplan.contacts AS o ON o.id = c.corrects_id
+	WHERE p.clinic_id = :'clinic'
 	ORDER BY c.id;
 
 -- Nobody was called yet.
