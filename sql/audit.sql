@@ -1,5 +1,5 @@
 -- audit.sql: whether the rows of a record fit together, asked of the rows alone.
--- after: earned, budget
+-- after: earned, budget, contact, recall
 
 -- == extension ==
 
@@ -20,8 +20,15 @@ AS $$
 			count(*) AS total,
 			count(*) FILTER (WHERE s.status = 'completed') AS completed,
 			count(*) FILTER (WHERE s.status = 'cancelled') AS cancelled,
-			coalesce(sum(s.amount) FILTER (WHERE s.status <> 'cancelled'), 0.00) AS amount
+			count(*) FILTER (WHERE s.status = 'cancelled' OR v.session_id IS NOT NULL) AS left_out,
+			coalesce(sum(s.amount) FILTER (WHERE s.status <> 'cancelled' AND v.session_id IS NULL), 0.00)
+				AS amount
 		FROM txplan.sessions AS s
+		LEFT JOIN (
+			SELECT DISTINCT e.session_id, e.clinic_id
+			FROM txplan.earned_entries AS e
+			WHERE e.voids_id IS NOT NULL
+		) AS v ON v.session_id = s.id AND v.clinic_id = s.clinic_id
 		WHERE wanted_clinic IS NULL OR s.clinic_id = wanted_clinic
 		GROUP BY s.item_id, s.clinic_id
 	),
@@ -43,7 +50,8 @@ AS $$
 	session_entries AS (
 		SELECT e.session_id, e.clinic_id, count(*) AS entries
 		FROM txplan.earned_entries AS e
-		WHERE wanted_clinic IS NULL OR e.clinic_id = wanted_clinic
+		WHERE e.voids_id IS NULL
+			AND (wanted_clinic IS NULL OR e.clinic_id = wanted_clinic)
 		GROUP BY e.session_id, e.clinic_id
 	),
 	-- The ways by which a plan comes to a state.  To come to a final state closes
@@ -183,6 +191,33 @@ AS $$
 		WHERE NOT EXISTS (SELECT FROM txplan.items AS i
 			WHERE i.id = x.item_id AND i.clinic_id = x.clinic_id)
 		UNION ALL
+		SELECT x.clinic_id, x.plan_id, x.id, 'contacts.plan_id', x.plan_id, 'plan'
+		FROM txplan.contacts AS x
+		WHERE NOT EXISTS (SELECT FROM txplan.plans AS p
+			WHERE p.id = x.plan_id AND p.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, x.plan_id, x.id, 'contacts.corrects_id', x.corrects_id, 'contact'
+		FROM txplan.contacts AS x
+		WHERE x.corrects_id IS NOT NULL
+			AND NOT EXISTS (SELECT FROM txplan.contacts AS c
+				WHERE c.id = x.corrects_id AND c.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, x.plan_id, x.id, 'appointments.patient_id', x.patient_id, 'patient'
+		FROM txplan.appointments AS x
+		WHERE NOT EXISTS (SELECT FROM txplan.patients AS t
+			WHERE t.id = x.patient_id AND t.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, x.plan_id, x.id, 'appointments.plan_id', x.plan_id, 'plan'
+		FROM txplan.appointments AS x
+		WHERE x.plan_id IS NOT NULL
+			AND NOT EXISTS (SELECT FROM txplan.plans AS p
+				WHERE p.id = x.plan_id AND p.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, NULL, x.id, 'recall_suggestions.item_id', x.item_id, 'item'
+		FROM txplan.recall_suggestions AS x
+		WHERE NOT EXISTS (SELECT FROM txplan.items AS i
+			WHERE i.id = x.item_id AND i.clinic_id = x.clinic_id)
+		UNION ALL
 		SELECT r.clinic_id, r.plan_id, r.id, r.place, r.professional_id, 'professional'
 		FROM (
 			SELECT x.clinic_id, x.id AS plan_id, x.id, 'plans.professional_id' AS place,
@@ -195,6 +230,10 @@ AS $$
 			SELECT x.clinic_id, x.plan_id, x.id, 'earned_entries.professional_id',
 				x.professional_id
 			FROM txplan.earned_entries AS x
+			UNION ALL
+			SELECT x.clinic_id, x.plan_id, x.id, 'appointments.professional_id',
+				x.professional_id
+			FROM txplan.appointments AS x
 		) AS r
 		WHERE r.professional_id IS NOT NULL
 			AND NOT EXISTS (SELECT FROM txplan.professionals AS d
@@ -313,7 +352,7 @@ AS $$
 		WHERE f.status <> f.expected
 		UNION ALL
 		SELECT i.clinic_id, i.plan_id, i.id, 'amounts differ',
-			format('The price is %s; the sessions that are not cancelled add up to %s.', i.price, n.amount),
+			format('The price is %s; the sessions that are neither cancelled nor void add up to %s.', i.price, n.amount),
 			CASE WHEN i.status = 'pending'
 				THEN 'Update the item''s price: its pending sessions then share what is not yet earned; or mend the amounts as a superuser with session_replication_role = replica.'
 				ELSE 'Mend the price or the amounts by the plan''s history, as a superuser with session_replication_role = replica.'
@@ -321,10 +360,10 @@ AS $$
 		FROM txplan.items AS i
 		JOIN session_sums AS n ON n.item_id = i.id AND n.clinic_id = i.clinic_id
 		WHERE n.amount > i.price
-			OR (n.cancelled = 0 AND n.amount <> i.price)
+			OR (n.left_out = 0 AND n.amount <> i.price)
 		UNION ALL
 		SELECT i.clinic_id, i.plan_id, i.id, 'earned too much',
-			format('The item earned %s; its sessions that are not cancelled add up to %s.',
+			format('The item earned %s; its sessions that are neither cancelled nor void add up to %s.',
 				e.amount, coalesce(n.amount, 0.00)),
 			'Compare its earned entries with its completed sessions, and mend the ones that differ, as a superuser with session_replication_role = replica.'
 		FROM txplan.items AS i
@@ -389,7 +428,8 @@ AS $$
 			'Mend the entry by its session, item and plan, as a superuser with session_replication_role = replica.'
 		FROM (
 			SELECT e.clinic_id, e.plan_id, e.id, concat_ws(', ',
-				CASE WHEN e.amount <> s.amount THEN 'amount' END,
+				CASE WHEN e.amount <> CASE WHEN e.voids_id IS NULL THEN s.amount ELSE -s.amount END
+					THEN 'amount' END,
 				CASE WHEN e.item_id <> s.item_id THEN 'item_id' END,
 				CASE WHEN e.plan_id <> i.plan_id THEN 'plan_id' END,
 				CASE WHEN e.patient_id <> p.patient_id THEN 'patient_id' END) AS columns
@@ -400,6 +440,108 @@ AS $$
 			WHERE wanted_clinic IS NULL OR e.clinic_id = wanted_clinic
 		) AS f
 		WHERE f.columns <> ''
+		UNION ALL
+		SELECT e.clinic_id, e.plan_id, e.id, 'void differs',
+			CASE WHEN o.id IS NULL THEN format('The clinic has no entry %s, which it voids.', e.voids_id)
+				ELSE format('It voids entry %s, which is %s.', o.id,
+					CASE WHEN o.voids_id IS NOT NULL THEN 'a void itself'
+						WHEN o.session_id <> e.session_id THEN 'that of another session'
+						ELSE 'another doctor''s' END)
+			END,
+			'Mend voids_id by the plan''s history, or delete the void, as a superuser with session_replication_role = replica.'
+		FROM txplan.earned_entries AS e
+		LEFT JOIN txplan.earned_entries AS o ON o.id = e.voids_id AND o.clinic_id = e.clinic_id
+		WHERE e.voids_id IS NOT NULL
+			AND (o.id IS NULL
+				OR o.voids_id IS NOT NULL
+				OR o.session_id <> e.session_id
+				OR o.professional_id IS DISTINCT FROM e.professional_id)
+			AND (wanted_clinic IS NULL OR e.clinic_id = wanted_clinic)
+		UNION ALL
+		SELECT h.clinic_id, h.plan_id, h.session_id, 'void missing',
+			format('Row %s of the plan''s history tells that %s were voided, and no entry of the session does so.',
+				h.sequence, h.from_value),
+			'Insert the void by the entry and the history, as a superuser with session_replication_role = replica.'
+		FROM txplan.history AS h
+		WHERE h.what = 'earned_void'
+			AND NOT EXISTS (SELECT FROM txplan.earned_entries AS e
+				WHERE e.session_id = h.session_id AND e.clinic_id = h.clinic_id
+					AND e.voids_id IS NOT NULL)
+			AND (wanted_clinic IS NULL OR h.clinic_id = wanted_clinic)
+		UNION ALL
+		-- Contacts, appointments and recalls.
+		SELECT p.clinic_id, p.id, p.id, 'last contact differs',
+			format('The plan says %s and %s; its latest contact that none corrects says %s and %s.',
+				coalesce(p.last_contact_at::text, 'never'), coalesce(p.next_contact_at::text, 'never'),
+				coalesce(c.contacted_at::text, 'never'), coalesce(c.next_contact_at::text, 'never')),
+			'Set last_contact_at and next_contact_at to those of that contact, as a superuser with session_replication_role = replica.'
+		FROM txplan.plans AS p
+		LEFT JOIN (
+			SELECT DISTINCT ON (c.plan_id, c.clinic_id)
+				c.plan_id, c.clinic_id, c.contacted_at, c.next_contact_at
+			FROM txplan.contacts AS c
+			WHERE NOT EXISTS (SELECT FROM txplan.contacts AS x
+					WHERE x.corrects_id = c.id AND x.clinic_id = c.clinic_id)
+				AND (wanted_clinic IS NULL OR c.clinic_id = wanted_clinic)
+			ORDER BY c.plan_id, c.clinic_id, c.contacted_at DESC, c.created_at DESC, c.id DESC
+		) AS c ON c.plan_id = p.id AND c.clinic_id = p.clinic_id
+		WHERE (p.last_contact_at IS DISTINCT FROM c.contacted_at
+				OR p.next_contact_at IS DISTINCT FROM c.next_contact_at)
+			AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
+		UNION ALL
+		SELECT c.clinic_id, c.plan_id, c.id, 'correction of another plan',
+			format('The contact corrects contact %s, which is one of plan %s.', o.id, o.plan_id),
+			'Set corrects_id by the plan''s history, as a superuser with session_replication_role = replica.'
+		FROM txplan.contacts AS c
+		JOIN txplan.contacts AS o ON o.id = c.corrects_id AND o.clinic_id = c.clinic_id
+		WHERE o.plan_id <> c.plan_id
+			AND (wanted_clinic IS NULL OR c.clinic_id = wanted_clinic)
+		UNION ALL
+		SELECT f.clinic_id, f.plan_id, f.id, 'appointment differs', f.detail,
+			'Set what the appointment is for by the plan''s history, as a superuser with session_replication_role = replica.'
+		FROM (
+			SELECT a.clinic_id, a.plan_id, a.id, concat_ws(' ',
+				CASE WHEN a.patient_id <> p.patient_id
+					THEN format('Its plan is one of patient %s.', p.patient_id) END,
+				CASE WHEN a.item_id IS NOT NULL AND i.plan_id IS DISTINCT FROM a.plan_id
+					THEN format('Its item is one of plan %s.', coalesce(i.plan_id::text, 'none')) END,
+				CASE WHEN a.session_id IS NOT NULL AND s.item_id IS DISTINCT FROM a.item_id
+					THEN format('Its session is one of item %s.', coalesce(s.item_id::text, 'none')) END) AS detail
+			FROM txplan.appointments AS a
+			LEFT JOIN txplan.plans AS p ON p.id = a.plan_id AND p.clinic_id = a.clinic_id
+			LEFT JOIN txplan.items AS i ON i.id = a.item_id AND i.clinic_id = a.clinic_id
+			LEFT JOIN txplan.sessions AS s ON s.id = a.session_id AND s.clinic_id = a.clinic_id
+			WHERE wanted_clinic IS NULL OR a.clinic_id = wanted_clinic
+		) AS f
+		WHERE f.detail <> ''
+		UNION ALL
+		SELECT f.clinic_id, f.plan_id, f.id, 'recall differs', f.detail,
+			'Delete the suggestion, or set what differs by its item and its appointment, as a superuser with session_replication_role = replica.'
+		FROM (
+			SELECT r.clinic_id, i.plan_id, r.id, concat_ws(' ',
+				CASE WHEN i.status <> 'completed' THEN format('Its item is %s.', i.status) END,
+				CASE WHEN r.patient_id <> p.patient_id
+					THEN format('Its item is one of patient %s.', p.patient_id) END,
+				CASE WHEN a.id IS NOT NULL AND a.status NOT IN ('booked', 'completed')
+					THEN format('The appointment that closed it is %s.', a.status) END,
+				CASE WHEN a.id IS NOT NULL AND a.recall_id IS DISTINCT FROM r.id
+					THEN 'The appointment that closed it names another.' END) AS detail
+			FROM txplan.recall_suggestions AS r
+			JOIN txplan.items AS i ON i.id = r.item_id AND i.clinic_id = r.clinic_id
+			JOIN txplan.plans AS p ON p.id = i.plan_id AND p.clinic_id = i.clinic_id
+			LEFT JOIN txplan.appointments AS a ON a.id = r.appointment_id AND a.clinic_id = r.clinic_id
+			WHERE wanted_clinic IS NULL OR r.clinic_id = wanted_clinic
+		) AS f
+		WHERE f.detail <> ''
+		UNION ALL
+		SELECT a.clinic_id, a.plan_id, a.id, 'recall not closed',
+			format('The appointment is %s and names recall suggestion %s, which it has not closed.', a.status, r.id),
+			'Set appointment_id and closed_at of the suggestion, as a superuser with session_replication_role = replica.'
+		FROM txplan.appointments AS a
+		JOIN txplan.recall_suggestions AS r ON r.id = a.recall_id AND r.clinic_id = a.clinic_id
+		WHERE a.status IN ('booked', 'completed')
+			AND r.appointment_id IS DISTINCT FROM a.id
+			AND (wanted_clinic IS NULL OR a.clinic_id = wanted_clinic)
 		UNION ALL
 		-- References and templates.
 		SELECT b.clinic_id, b.plan_id, b.id, 'reference broken',

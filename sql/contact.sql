@@ -1,6 +1,53 @@
 -- contact.sql: when the front desk spoke with a patient about a plan.
 -- after: plan
 
+-- == extension ==
+
+CREATE FUNCTION txplan.contacts_check()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'txplan_contacts_check';
+
+COMMENT ON FUNCTION txplan.contacts_check() IS
+'Trigger: lets a contact be logged as its rules allow, and never be changed.
+
+Locks the plan first. Errors: 22008, 22023, TX004, TX007, TX010, P0002.';
+
+CREATE FUNCTION txplan.contacts_settle()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'txplan_contacts_settle';
+
+COMMENT ON FUNCTION txplan.contacts_settle() IS
+'Trigger: writes to the plan when its patient was last contacted, and publishes the contact.';
+
+CREATE FUNCTION txplan.log_contact(
+	plan_id uuid,
+	channel text,
+	outcome text DEFAULT NULL,
+	note text DEFAULT NULL,
+	next_contact_at timestamptz DEFAULT NULL,
+	corrects_id uuid DEFAULT NULL,
+	contacted_at timestamptz DEFAULT NULL,
+	clinic_id uuid DEFAULT NULL)
+RETURNS uuid
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'txplan_log_contact';
+
+COMMENT ON FUNCTION txplan.log_contact(uuid, text, text, text, timestamptz, uuid, timestamptz, uuid) IS
+'Logs a contact with the patient about a plan and returns its id.
+
+channel: call, whatsapp, sms, email, in_person or other. outcome: 1 to 200
+characters; one of clinics.contact_outcomes where the clinic has such a list.
+note: at most 10000 characters. next_contact_at: when to contact the patient
+again. corrects_id: a contact of the same plan that this one corrects.
+contacted_at: when it was, not in the future; now when NULL. A plan takes
+contacts in any state, locked or not. Publishes treatment_plan.contact_logged.
+Errors: 22004, 22001, 22008 for a time that is infinite or in the future, 22023
+for another channel or outcome, P0002, TX004 for a contact that is corrected
+already, TX010 for one of another plan, 42501 without the tables'' privileges,
+TX008.';
+
 -- == record ==
 
 CREATE TABLE IF NOT EXISTS txplan.contacts (
@@ -55,3 +102,11 @@ PERFORM txplan.ensure_constraint('contacts', 'contacts_texts_length',
 CREATE INDEX IF NOT EXISTS contacts_by_plan
 	ON txplan.contacts (plan_id, clinic_id, contacted_at);
 COMMENT ON INDEX txplan.contacts_by_plan IS 'The contacts of a plan';
+
+CREATE OR REPLACE TRIGGER contacts_check
+	BEFORE INSERT OR UPDATE OR DELETE ON txplan.contacts
+	FOR EACH ROW EXECUTE FUNCTION txplan.contacts_check();
+CREATE OR REPLACE TRIGGER contacts_inserted
+	AFTER INSERT ON txplan.contacts
+	REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION txplan.contacts_settle();

@@ -1,5 +1,5 @@
 -- detail.sql: one plan as one document, all that its page shows.
--- after: transition, session, earned
+-- after: transition, session, earned, contact, appointment
 
 -- == extension ==
 
@@ -52,7 +52,14 @@ AS $$
 		FROM txplan.earned_entries AS e
 		WHERE e.plan_id = wanted_plan AND e.clinic_id = wanted_clinic
 	),
-	-- Who is responsible for the plan, an item, or what was done.
+	the_appointments AS MATERIALIZED (
+		SELECT a.id, a.item_id, a.session_id, a.professional_id, a.kind, a.room,
+			a.starts_at, a.ends_at, a.status, a.note, a.recall_id, a.created_by,
+			a.created_at, a.ended_at, a.ended_by
+		FROM txplan.appointments AS a
+		WHERE a.plan_id = wanted_plan AND a.clinic_id = wanted_clinic
+	),
+	-- Who is responsible for the plan, an item, what was done or an appointment.
 	doctors AS MATERIALIZED (
 		SELECT jsonb_object_agg(d.id, jsonb_build_object(
 			'professional_id', d.id,
@@ -67,6 +74,8 @@ AS $$
 			SELECT i.professional_id FROM the_items AS i
 			UNION
 			SELECT e.professional_id FROM the_entries AS e
+			UNION
+			SELECT a.professional_id FROM the_appointments AS a
 		) AS named (id)
 		JOIN txplan.professionals AS d ON d.id = named.id AND d.clinic_id = wanted_clinic
 	),
@@ -108,13 +117,57 @@ AS $$
 			'professional', d.documents -> e.professional_id::text,
 			'completed_at', txplan.time_text(s.completed_at),
 			'completed_by', s.completed_by,
-			'note', s.note)
+			'note', s.note,
+			'voided_at', txplan.time_text(v.earned_at),
+			'void_reason', v.reason)
 			ORDER BY s.completed_at DESC, i.position DESC, s.sequence DESC) AS document
 		FROM the_items AS i
 		JOIN txplan.sessions AS s ON s.item_id = i.id AND s.clinic_id = wanted_clinic
 			AND s.status = 'completed'
 		LEFT JOIN txplan.earned_entries AS e ON e.session_id = s.id
-			AND e.clinic_id = wanted_clinic
+			AND e.clinic_id = wanted_clinic AND e.voids_id IS NULL
+		LEFT JOIN txplan.earned_entries AS v ON v.session_id = s.id
+			AND v.clinic_id = wanted_clinic AND v.voids_id IS NOT NULL
+		CROSS JOIN doctors AS d
+	),
+	contacts_part AS (
+		SELECT jsonb_agg(jsonb_build_object(
+			'contact_id', c.id,
+			'channel', c.channel,
+			'outcome', c.outcome,
+			'note', c.note,
+			'contacted_at', txplan.time_text(c.contacted_at),
+			'contacted_by', c.contacted_by,
+			'next_contact_at', txplan.time_text(c.next_contact_at),
+			'corrects_id', c.corrects_id,
+			'corrected', EXISTS (SELECT FROM txplan.contacts AS x
+				WHERE x.corrects_id = c.id AND x.clinic_id = wanted_clinic))
+			ORDER BY c.contacted_at DESC, c.created_at DESC, c.id DESC) AS document
+		FROM txplan.contacts AS c
+		WHERE c.plan_id = wanted_plan AND c.clinic_id = wanted_clinic
+	),
+	-- What is to come, the next first; then the others, the latest first.
+	appointments_part AS (
+		SELECT jsonb_agg(jsonb_build_object(
+			'appointment_id', a.id,
+			'item_id', a.item_id,
+			'session_id', a.session_id,
+			'recall_id', a.recall_id,
+			'professional', d.documents -> a.professional_id::text,
+			'kind', a.kind,
+			'room', a.room,
+			'starts_at', txplan.time_text(a.starts_at),
+			'ends_at', txplan.time_text(a.ends_at),
+			'status', a.status,
+			'note', a.note,
+			'created_by', a.created_by,
+			'created_at', txplan.time_text(a.created_at),
+			'ended_at', txplan.time_text(a.ended_at),
+			'ended_by', a.ended_by)
+			ORDER BY a.status <> 'booked' OR a.ends_at < now(),
+				CASE WHEN a.status = 'booked' AND a.ends_at >= now() THEN a.starts_at END,
+				a.starts_at DESC, a.id DESC) AS document
+		FROM the_appointments AS a
 		CROSS JOIN doctors AS d
 	),
 	history_part AS (
@@ -208,6 +261,7 @@ AS $$
 			'closed_at', txplan.time_text(p.closed_at),
 			'status_changed_at', txplan.time_text(p.status_changed_at),
 			'last_contact_at', txplan.time_text(p.last_contact_at),
+			'next_contact_at', txplan.time_text(p.next_contact_at),
 			'items_total', p.items_total,
 			'items_completed', p.items_completed,
 			'items_cancelled', p.items_cancelled,
@@ -241,11 +295,15 @@ AS $$
 		'items', coalesce(i.document, '[]'),
 		'executions', coalesce(x.document, '[]'),
 		'budget', (SELECT b.document FROM budget_part AS b),
+		'contacts', coalesce(c.document, '[]'),
+		'appointments', coalesce(b.document, '[]'),
 		'history', coalesce(h.document, '[]'))
 	FROM txplan.plans AS p
 	CROSS JOIN doctors AS d
 	CROSS JOIN items_part AS i
 	CROSS JOIN executions_part AS x
+	CROSS JOIN contacts_part AS c
+	CROSS JOIN appointments_part AS b
 	CROSS JOIN history_part AS h
 	CROSS JOIN actions_part AS a
 	LEFT JOIN txplan.workflow_states AS w ON w.workflow = p.workflow AND w.state = p.status
@@ -267,8 +325,8 @@ COMMENT ON FUNCTION txplan.plan_detail(uuid, uuid) IS
 Its keys are plan, patient, professional, actions (what can be done, and what
 stands in the way), reassignable_items, several_professionals, items with their
 sessions, executions (what was done, latest first), budget (the live one, else the
-last that was; null without) and history (latest first);
-docs/detail.md explains each. Ids are strings, amounts decimal strings in the
+last that was; null without), contacts (latest first), appointments (the next first)
+and history (latest first); docs/detail.md explains each. Ids are strings, amounts decimal strings in the
 clinic''s currency, times RFC 3339 in UTC.
 Errors: 22004, P0002 for an unknown plan, 42501 without the tables'' privileges,
 TX008 before install().';

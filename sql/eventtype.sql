@@ -30,6 +30,7 @@ AS $$
 			('treatment_plan.professional_changed', 'The plan got another doctor', '{new doctor,reassigned plan}'),
 			('treatment_plan.item_session_completed', 'A session was completed', '{ended session,completed session}'),
 			('treatment_plan.item_session_cancelled', 'A session was cancelled', '{ended session,cancelled session}'),
+			('treatment_plan.contact_logged', 'A contact with the patient was logged', '{contact}'),
 			('treatment_plan.budget_sync_requested', 'The draft of the budget was made to follow the plan', '{sync}'),
 			('budget.created', 'A budget was made for the plan, or linked to it', '{budget,new budget,offer}'),
 			('budget.sent', 'The budget was sent to the patient', '{budget,offer}'),
@@ -71,6 +72,8 @@ AS $$
 			('change', 'item_id', 'id or missing', 'the item; missing when the plan itself changed'),
 			('change', 'session_id', 'id or missing', 'the session; missing when no session changed'),
 			('change', 'budget_id', 'id or missing', 'the budget; missing when no budget changed'),
+			('change', 'entry_id', 'id or missing', 'the earned entry that voids another; missing when none was voided'),
+			('change', 'appointment_id', 'id or missing', 'the appointment; missing when none was booked or changed'),
 			('confirmation', 'items', 'list of items', 'the items that are not cancelled, in their order'),
 			('confirmation', 'total', 'amount', 'sum of their prices'),
 			('closure', 'closure_reason', 'text or null', 'the reason given'),
@@ -97,7 +100,7 @@ AS $$
 			('ended item', 'treatment_category_key', 'text or null', 'kind of treatment'),
 			('ended item', 'professional_id', 'id or null', 'the doctor who is responsible'),
 			('completed item', 'completed_by', 'text', 'who completed it; as actor'),
-			('completed item', 'completed_via', 'way', 'session: its last session ended; item: by complete_item(); performed: by record_performed()'),
+			('completed item', 'completed_via', 'way', 'session: its last session ended; item: by complete_item(); performed: by record_performed(); appointment: by complete_appointment()'),
 			('order', 'item_ids', 'ids', 'all items of the plan in their order'),
 			('new doctor', 'old_professional_id', 'id or null', 'the doctor before'),
 			('new doctor', 'new_professional_id', 'id or null', 'the doctor after'),
@@ -135,7 +138,14 @@ AS $$
 			('quoted item', 'item_id', 'id', 'the item'),
 			('quoted item', 'description', 'text', 'what is quoted'),
 			('quoted item', 'unit_price', 'amount', 'price of one'),
-			('quoted item', 'net_amount', 'amount', 'what it costs less all discounts')
+			('quoted item', 'net_amount', 'amount', 'what it costs less all discounts'),
+			('contact', 'contact_id', 'id', 'the contact'),
+			('contact', 'channel', 'channel', 'call, whatsapp, sms, email, in_person or other'),
+			('contact', 'outcome', 'text or null', 'what came of it'),
+			('contact', 'note', 'text or null', 'what was said'),
+			('contact', 'contacted_at', 'time', 'when it was'),
+			('contact', 'next_contact_at', 'time or null', 'when to contact the patient again'),
+			('contact', 'corrects_id', 'id or null', 'the contact that it corrects')
 	),
 	kinds (kind, schema) AS (
 		VALUES
@@ -149,25 +159,33 @@ AS $$
 			('tooth', '{"type": "integer", "minimum": 11, "maximum": 85}'),
 			('day', '{"type": "string", "format": "date"}'),
 			('budget status', '{"type": "string", "enum": ["draft", "sent", "accepted", "rejected", "expired", "cancelled"]}'),
-			('way', '{"type": "string", "enum": ["session", "item", "performed"]}'),
+			('way', '{"type": "string", "enum": ["session", "item", "performed", "appointment"]}'),
+			('channel', '{"type": "string", "enum": ["call", "whatsapp", "sms", "email", "in_person", "other"]}'),
 			('changes', '{"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}')
 	),
 	-- What changed decides which ids are there.
 	shapes (in_group, rules) AS (
 		VALUES
 			('change', '{"oneOf": [
-				{"properties": {"item_id": false, "session_id": false, "budget_id": false,
+				{"properties": {"item_id": false, "session_id": false, "entry_id": false, "budget_id": false,
+					"appointment_id": false,
 					"changed": {"items": {"enum": ["title", "diagnosis_notes", "internal_notes"]}}}},
 				{"required": ["budget_id"],
 				 "properties": {"item_id": false, "session_id": false,
 					"changed": {"items": {"enum": ["budget", "budget_lines"]}}}},
 				{"required": ["item_id"],
-				 "properties": {"session_id": false, "budget_id": false,
+				 "properties": {"session_id": false, "entry_id": false, "appointment_id": false, "budget_id": false,
 					"changed": {"items": {"enum": ["treatment_ref", "tooth", "surfaces", "description",
 						"category_key", "price", "notes"]}}}},
 				{"required": ["item_id", "session_id"],
-				 "properties": {"budget_id": false,
-					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}}]}'::jsonb)
+				 "properties": {"entry_id": false, "appointment_id": false, "budget_id": false,
+					"changed": {"items": {"enum": ["sessions", "amount", "price", "label", "sequence", "note"]}}}},
+				{"required": ["item_id", "session_id", "entry_id"],
+				 "properties": {"appointment_id": false, "budget_id": false,
+					"changed": {"items": {"enum": ["earned"]}}}},
+				{"required": ["appointment_id"],
+				 "properties": {"item_id": false, "session_id": false, "entry_id": false, "budget_id": false,
+					"changed": {"items": {"enum": ["appointments"]}}}}]}'::jsonb)
 	),
 	-- The schema of each key.
 	parts AS (

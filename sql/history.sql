@@ -137,7 +137,7 @@ COMMENT ON COLUMN txplan.history.item_id IS 'The item that it concerns';
 COMMENT ON COLUMN txplan.history.session_id IS 'The session that it concerns';
 COMMENT ON COLUMN txplan.history.from_value IS 'The value before';
 COMMENT ON COLUMN txplan.history.to_value IS 'The value after';
-COMMENT ON COLUMN txplan.history.action IS 'The action of the workflow, or how an item came to its end';
+COMMENT ON COLUMN txplan.history.action IS 'The action of the workflow, how an item came to its end, the channel of a contact, or an appointment';
 COMMENT ON COLUMN txplan.history.reason IS 'The reason given';
 COMMENT ON COLUMN txplan.history.note IS 'The note given';
 COMMENT ON COLUMN txplan.history.hash IS 'SHA-256 over the hash of the row before and this row';

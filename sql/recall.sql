@@ -1,14 +1,42 @@
 -- recall.sql: when a treated patient should come again.
 -- after: appointment
 
+-- == extension ==
+
+CREATE FUNCTION txplan.recall_rules_changed()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'txplan_recall_rules_changed';
+
+COMMENT ON FUNCTION txplan.recall_rules_changed() IS
+'Trigger: tells every session to read the recall rules again once this commits.';
+
+CREATE FUNCTION txplan.recall_suggestions_check()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'txplan_recall_suggestions_check';
+
+COMMENT ON FUNCTION txplan.recall_suggestions_check() IS
+'Trigger: only the engine writes recall suggestions (TX007); they go with their items.';
+
 -- == record ==
 
-CREATE TABLE IF NOT EXISTS txplan.recall_rules (
-	category_key text NOT NULL,
-	reason text NOT NULL,
-	months integer NOT NULL,
-	CONSTRAINT recall_rules_pkey PRIMARY KEY (category_key)
-);
+-- The rules are shipped with their table; what a DBA makes of them afterwards stays.
+IF pg_catalog.to_regclass('txplan.recall_rules') IS NULL THEN
+	CREATE TABLE txplan.recall_rules (
+		category_key text NOT NULL,
+		reason text NOT NULL,
+		months integer NOT NULL,
+		CONSTRAINT recall_rules_pkey PRIMARY KEY (category_key)
+	);
+	INSERT INTO txplan.recall_rules (category_key, reason, months)
+	VALUES
+		('preventive', 'hygiene', 6),
+		('diagnosis', 'checkup', 12),
+		('orthodontics', 'ortho review', 1),
+		('implants', 'implant review', 6),
+		('surgery', 'post-op', 1);
+END IF;
 COMMENT ON TABLE txplan.recall_rules IS 'After which treatments a patient should come again, shared by all clinics';
 COMMENT ON COLUMN txplan.recall_rules.category_key IS 'Kind of treatment, as items.category_key has it';
 COMMENT ON COLUMN txplan.recall_rules.reason IS 'What for, 1 to 60 characters';
@@ -70,3 +98,17 @@ CREATE INDEX IF NOT EXISTS recall_suggestions_due
 	ON txplan.recall_suggestions (clinic_id, due_on)
 	WHERE closed_at IS NULL;
 COMMENT ON INDEX txplan.recall_suggestions_due IS 'What is due in a clinic';
+PERFORM txplan.ensure_constraint('appointments', 'appointments_of_a_recall',
+	'FOREIGN KEY (recall_id, clinic_id) REFERENCES txplan.recall_suggestions (id, clinic_id) ON DELETE SET NULL (recall_id)',
+	'The recall suggestion is one of the same clinic');
+CREATE INDEX IF NOT EXISTS appointments_by_recall
+	ON txplan.appointments (recall_id, clinic_id)
+	WHERE recall_id IS NOT NULL;
+COMMENT ON INDEX txplan.appointments_by_recall IS 'The appointments that were booked for a recall suggestion';
+
+CREATE OR REPLACE TRIGGER recall_rules_changed
+	AFTER INSERT OR UPDATE OR DELETE ON txplan.recall_rules
+	FOR EACH STATEMENT EXECUTE FUNCTION txplan.recall_rules_changed();
+CREATE OR REPLACE TRIGGER recall_suggestions_check
+	BEFORE INSERT OR UPDATE OR DELETE ON txplan.recall_suggestions
+	FOR EACH ROW EXECUTE FUNCTION txplan.recall_suggestions_check();

@@ -229,7 +229,7 @@ NextEventId(const TreatmentPlan *plan)
 /*
  * TimeText writes a time as RFC 3339 has it, in UTC.
  */
-static char *
+char *
 TimeText(TimestampTz at)
 {
 	struct pg_tm tm;
@@ -391,6 +391,15 @@ NameList(const char *first, const char *second)
 }
 
 /*
+ * PayloadChanged adds the one thing that changed, as updated has it.
+ */
+void
+PayloadChanged(Payload *payload, const char *changed)
+{
+	PayloadJson(payload, "changed", NameList(changed, NULL));
+}
+
+/*
  * PayloadColumn adds a column of a row by its type.
  */
 void
@@ -417,6 +426,10 @@ PayloadColumn(Payload *payload, const char *key, const Row *row, int column)
 			break;
 		case NUMERICOID:
 			PayloadAmount(payload, key, row->values[place]);
+			break;
+		case TIMESTAMPTZOID:
+			PayloadText(payload, key,
+						TimeText(DatumGetTimestampTz(row->values[place])));
 			break;
 		default:
 			PayloadText(payload, key, RowText(row, column));

@@ -71,6 +71,7 @@ extern void WritePlan(Settlement *settlement, TreatmentPlan *plan);
 extern void WritePlans(Settlement *settlement, List *plans);
 extern void FlushSettlement(Settlement *settlement);
 
+extern char *TimeText(TimestampTz at);
 extern void BeginPayload(Payload *payload);
 extern void PayloadText(Payload *payload, const char *key, const char *value);
 extern void PayloadUuid(Payload *payload, const char *key,
@@ -80,6 +81,7 @@ extern void PayloadAmount(Payload *payload, const char *key, Datum value);
 extern void PayloadNull(Payload *payload, const char *key);
 extern void PayloadJson(Payload *payload, const char *key, Jsonb *value);
 extern Jsonb *NameList(const char *first, const char *second);
+extern void PayloadChanged(Payload *payload, const char *changed);
 extern void PayloadColumn(Payload *payload, const char *key, const Row *row,
 						  int column);
 extern void PublishEvent(Settlement *settlement, TreatmentPlan *plan,

@@ -295,24 +295,6 @@ CheckNewColumns(const Row *row)
 }
 
 /*
- * RequirePlanOf locks the plan that a row names, or raises P0002, or TX010 when
- * the plan is one of another clinic.
- */
-static TreatmentPlan *
-RequirePlanOf(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id)
-{
-	TreatmentPlan *plan = LockPlan(plan_id, clinic_id);
-	pg_uuid_t other_clinic;
-	pg_uuid_t found;
-
-	if (plan != NULL)
-		return plan;
-	if (FindClinicOf(TABLE_PLANS, plan_id, &other_clinic, &found))
-		RaiseWrongClinic("plan", plan_id);
-	RaiseMissing("plan", plan_id);
-}
-
-/*
  * FillFromCatalog gives a new item what the catalog says of it.
  */
 static void

@@ -9,6 +9,17 @@
 
 #include "event.h"
 #include "planlock.h"
+#include "spi.h"
+
+/*
+ * Whether the amount of session s is part of its item's price: one that is
+ * cancelled, or whose entry was voided, is not.
+ */
+#define SESSION_VOIDED                                                   \
+	"EXISTS (SELECT 1 FROM txplan.earned_entries AS v "                  \
+	"WHERE v.session_id" EQ "s.id AND v.clinic_id" EQ "s.clinic_id AND " \
+	"v.voids_id IS NOT NULL)"
+#define SESSION_COUNTS "s.status" NE "'cancelled' AND NOT " SESSION_VOIDED
 
 /* What a statement did to the sessions of one item */
 typedef struct SessionCounts

@@ -55,8 +55,8 @@ SAVED_QUERY(read_price,
 			UUIDOID, UUIDOID);
 
 SAVED_QUERY(read_amounts,
-			"SELECT s.id, s.amount, s.status" EQ "'pending', s.status" EQ
-			"'completed' "
+			"SELECT s.id, s.amount, s.status" EQ "'pending', "
+			"s.status" EQ "'completed' AND NOT " SESSION_VOIDED " "
 			"FROM txplan.sessions AS s "
 			"WHERE s.item_id" EQ "$1 AND s.clinic_id" EQ "$2 "
 			"ORDER BY s.sequence",
@@ -317,7 +317,8 @@ RaisePriceTooLow(const pg_uuid_t *item_id, int64 left)
 
 /*
  * SplitItemPrice splits what an item's price leaves over its pending sessions, by
- * their amounts: all but what its completed sessions have earned.
+ * their amounts: all but what its completed sessions have earned.  A session
+ * whose entry was voided has earned nothing.
  *
  * It raises TX009 when less is left than nothing and, where a pending session is
  * required, when something is left that none could take.  The item's plan is

@@ -66,6 +66,8 @@ SAVED_QUERY(lock_by_plan, LOCK_PLAN_OF("plans", "id") FOR_PLAN, UUIDOID);
 SAVED_QUERY(lock_by_item, LOCK_PLAN_OF("items", "plan_id") FOR_PLAN, UUIDOID);
 SAVED_QUERY(lock_by_session, LOCK_PLAN_OF("sessions", "plan_id") FOR_PLAN,
 			UUIDOID);
+SAVED_QUERY(lock_by_entry, LOCK_PLAN_OF("earned_entries", "plan_id") FOR_PLAN,
+			UUIDOID);
 SAVED_QUERY(lock_by_plan_in_clinic,
 			LOCK_PLAN_OF("plans", "id") IN_CLINIC FOR_PLAN, UUIDOID, UUIDOID);
 SAVED_QUERY(lock_by_item_in_clinic,
@@ -74,6 +76,9 @@ SAVED_QUERY(lock_by_item_in_clinic,
 SAVED_QUERY(lock_by_session_in_clinic,
 			LOCK_PLAN_OF("sessions", "plan_id") IN_CLINIC FOR_PLAN, UUIDOID,
 			UUIDOID);
+SAVED_QUERY(lock_by_entry_in_clinic,
+			LOCK_PLAN_OF("earned_entries", "plan_id") IN_CLINIC FOR_PLAN,
+			UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_lock_plan);
 
@@ -393,8 +398,26 @@ FindClinicOf(RecordTable table, const pg_uuid_t *id, pg_uuid_t *clinic_id,
 }
 
 /*
- * LockArgument locks the plan of the plan, item or session that a function was
- * given, in one statement with the search for it.  It raises P0002 when there is
+ * RequirePlanOf locks the plan that a row names, or raises P0002, or TX010 when
+ * the plan is one of another clinic.
+ */
+TreatmentPlan *
+RequirePlanOf(const pg_uuid_t *plan_id, const pg_uuid_t *clinic_id)
+{
+	TreatmentPlan *plan = LockPlan(plan_id, clinic_id);
+	pg_uuid_t other_clinic;
+	pg_uuid_t found;
+
+	if (plan != NULL)
+		return plan;
+	if (FindClinicOf(TABLE_PLANS, plan_id, &other_clinic, &found))
+		RaiseWrongClinic("plan", plan_id);
+	RaiseMissing("plan", plan_id);
+}
+
+/*
+ * LockArgument locks the plan of the plan, item, session or entry that a function
+ * was given, in one statement with the search for it.  It raises P0002 when there is
  * no such row, in the clinic if one was given.
  */
 TreatmentPlan *
@@ -417,6 +440,10 @@ LockArgument(FunctionCallInfo fcinfo, RecordTable table, int clinic_argument)
 		case TABLE_ITEMS:
 			kind = "item";
 			query = in_clinic ? &lock_by_item_in_clinic : &lock_by_item;
+			break;
+		case TABLE_EARNED_ENTRIES:
+			kind = "earned entry";
+			query = in_clinic ? &lock_by_entry_in_clinic : &lock_by_entry;
 			break;
 		default:
 			kind = "plan";

@@ -57,6 +57,8 @@ extern void InitPlanLock(void);
 extern TreatmentPlan *LockPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern TreatmentPlan *LockArgument(FunctionCallInfo fcinfo, RecordTable table,
 								   int clinic_argument);
+extern TreatmentPlan *RequirePlanOf(const pg_uuid_t *plan_id,
+									const pg_uuid_t *clinic_id);
 extern TreatmentPlan *HeldPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);
 extern void RefreshPlan(TreatmentPlan *plan);
 extern void DistrustPlan(const pg_uuid_t *id, const pg_uuid_t *clinic_id);

@@ -83,6 +83,13 @@ static const RuleTrigger rule_triggers[] = {
 	{ TABLE_SESSIONS, "sessions_inserted" },
 	{ TABLE_SESSIONS, "sessions_updated" },
 	{ TABLE_SESSIONS, "sessions_deleted" },
+	{ TABLE_CONTACTS, "contacts_check" },
+	{ TABLE_CONTACTS, "contacts_inserted" },
+	{ TABLE_APPOINTMENTS, "appointments_check" },
+	{ TABLE_APPOINTMENTS, "appointments_inserted" },
+	{ TABLE_APPOINTMENTS, "appointments_updated" },
+	{ TABLE_RECALL_RULES, "recall_rules_changed" },
+	{ TABLE_RECALL_SUGGESTIONS, "recall_suggestions_check" },
 	{ TABLE_EVENTS, "events_engine_only" },
 	{ TABLE_HISTORY, "history_engine_only" },
 	{ TABLE_EARNED_ENTRIES, "earned_entries_engine_only" },
@@ -475,8 +482,8 @@ txplan_version(PG_FUNCTION_ARGS)
  *
  * It is added without looking at the rows and then checked in a
  * subtransaction, so that rows which break it are reported and do not stop
- * install().  A unique constraint cannot be had that way; there the rows must
- * be mended first.
+ * install().  A unique or an exclusion constraint cannot be had that way; there
+ * the rows must be mended first.
  */
 Datum
 txplan_ensure_constraint(PG_FUNCTION_ARGS)
@@ -503,7 +510,8 @@ txplan_ensure_constraint(PG_FUNCTION_ARGS)
 	summary = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	schema = get_namespace_oid(RECORD_SCHEMA, false);
 	relation = get_relname_relid(table, schema);
-	deferrable_check = strncmp(definition, "UNIQUE", 6) != 0;
+	deferrable_check = strncmp(definition, "UNIQUE", 6) != 0 &&
+					   strncmp(definition, "EXCLUDE", 7) != 0;
 	qualified = psprintf("%s.%s", RECORD_SCHEMA, quote_identifier(table));
 	context = CurrentMemoryContext;
 	owner = CurrentResourceOwner;

@@ -102,8 +102,8 @@ CheckProfessional(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 }
 
 /*
- * CheckPatient raises unless a patient of the clinic can get a plan, with the
- * errors of CheckProfessional.
+ * CheckPatient raises unless a patient of the clinic can get a plan or an
+ * appointment, with the errors of CheckProfessional.
  */
 void
 CheckPatient(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
@@ -122,10 +122,11 @@ CheckPatient(const pg_uuid_t *id, const pg_uuid_t *clinic_id)
 		RaiseMissing("patient", id);
 	}
 	if (!DatumGetBool(values[0]))
-		ereport(ERROR, (errcode(ERRCODE_TX_TRANSITION_BLOCKED),
-						errmsg("patient \"%s\" is archived", UuidText(id)),
-						errdetail("An archived patient gets no new plan."),
-						errhint("Clear archived_at of the patient first.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_TX_TRANSITION_BLOCKED),
+				 errmsg("patient \"%s\" is archived", UuidText(id)),
+				 errdetail("An archived patient gets no new plan or appointment."),
+				 errhint("Clear archived_at of the patient first.")));
 }
 
 /*

@@ -142,11 +142,10 @@ static const char *const contact_columns[] = { "id",
 											   NULL };
 
 static const char *const appointment_columns[] = {
-	"id",	   "clinic_id",	 "patient_id",		"plan_id",
-	"item_id", "session_id", "professional_id", "kind",
-	"room",	   "starts_at",	 "ends_at",			"status",
-	"note",	   "created_by", "created_at",		"updated_at",
-	NULL
+	"id",		  "clinic_id",		 "patient_id", "plan_id",	 "item_id",
+	"session_id", "professional_id", "kind",	   "room",		 "starts_at",
+	"ends_at",	  "status",			 "note",	   "created_by", "created_at",
+	"updated_at", "recall_id",		 "ended_at",   "ended_by",	 NULL
 };
 
 static HTAB *places_by_relation = NULL;

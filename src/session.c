@@ -420,6 +420,28 @@ txplan_add_session(PG_FUNCTION_ARGS)
 }
 
 /*
+ * EndSessionOf completes or cancels one session of a plan that is locked, and
+ * raises TX004 when it has ended already.  The note may be NULL.
+ */
+void
+EndSessionOf(const TreatmentPlan *plan, const pg_uuid_t *session_id,
+			 const char *status, text *note, Completion *meant)
+{
+	Datum arguments[4];
+	uint64 rows;
+
+	arguments[0] = UUIDPGetDatum(session_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	arguments[2] = CStringGetTextDatum(status);
+	arguments[3] = PointerGetDatum(note);
+	rows = RunCompletion(meant,
+						 note == NULL ? &end_session : &end_session_with_note,
+						 arguments, NULL);
+	if (rows == 0)
+		RaiseMissing("session", session_id);
+}
+
+/*
  * EndOneSession is the body of complete_session and cancel_session.
  */
 static Datum
@@ -427,26 +449,14 @@ EndOneSession(FunctionCallInfo fcinfo, const char *status)
 {
 	Completion meant = { .via = "session" };
 	TreatmentPlan *plan;
-	Datum arguments[4];
-	uint64 rows;
 
 	RequireArgument(fcinfo, 0, "session_id");
 	RequireRecord();
 	RequirePrivilege(TABLE_SESSIONS, ACL_UPDATE);
 	CheckTextArgument(fcinfo, 1, "note", NOTE_MAX_CHARS, true);
 	plan = LockArgument(fcinfo, TABLE_SESSIONS, 2);
-	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	arguments[2] = CStringGetTextDatum(status);
-	if (PG_ARGISNULL(1))
-		rows = RunCompletion(&meant, &end_session, arguments, NULL);
-	else
-	{
-		arguments[3] = PG_GETARG_DATUM(1);
-		rows = RunCompletion(&meant, &end_session_with_note, arguments, NULL);
-	}
-	if (rows == 0)
-		RaiseMissing("session", PG_GETARG_UUID_P(0));
+	EndSessionOf(plan, PG_GETARG_UUID_P(0), status,
+				 PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), &meant);
 	PG_RETURN_TEXT_P(cstring_to_text(meant.item_status));
 }
 

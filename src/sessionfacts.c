@@ -17,6 +17,7 @@
 #include "error.h"
 #include "item.h"
 #include "quote.h"
+#include "recall.h"
 #include "row.h"
 #include "settle.h"
 #include "spi.h"
@@ -55,14 +56,17 @@ typedef struct SessionFacts
 } SessionFacts;
 
 SAVED_QUERY(amounts_fit,
-			"SELECT pg_catalog.sum(s.amount)" EQ "i.price OR "
-			"(i.sessions_cancelled" GT "0 AND "
-			"coalesce(pg_catalog.sum(s.amount), 0)" LT "i.price) "
+			"SELECT t.amount" EQ "i.price OR "
+			"(t.left_out" GT "0 AND t.amount" LT "i.price) "
 			"FROM txplan.items AS i "
-			"LEFT JOIN txplan.sessions AS s ON s.item_id" EQ "i.id "
-			"AND s.clinic_id" EQ "i.clinic_id AND s.status" NE "'cancelled' "
-			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2 "
-			"GROUP BY i.id, i.clinic_id, i.price, i.sessions_cancelled",
+			"CROSS JOIN LATERAL (SELECT "
+			"coalesce(pg_catalog.sum(s.amount) FILTER "
+			"(WHERE " SESSION_COUNTS "), 0) AS amount, "
+			"pg_catalog.count(*) FILTER (WHERE NOT (" SESSION_COUNTS ")) "
+			"AS left_out "
+			"FROM txplan.sessions AS s "
+			"WHERE s.item_id" EQ "i.id AND s.clinic_id" EQ "i.clinic_id) AS t "
+			"WHERE i.id" EQ "$1 AND i.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
 
 PG_FUNCTION_INFO_V1(txplan_sessions_settle);
@@ -347,7 +351,8 @@ FollowItem(const TreatmentPlan *plan, const ItemFacts *group, TimestampTz at)
 }
 
 /*
- * CountItem writes the counts of an item and books what its sessions earned.
+ * CountItem writes the counts of an item, books what its sessions earned, and
+ * suggests a recall for one that is completed.
  * That may fire triggers of others, so it is done before any fact is added.
  */
 static void
@@ -379,6 +384,8 @@ CountItem(PlanRun *run, const TreatmentPlan *plan, ItemFacts *group,
 		RequireAmountsFit(group->facts);
 	if (HasDraftBudget(plan))
 		FollowItem(plan, group, run->settlement.at);
+	if (group->item.finished && strcmp(group->item.status, "completed") == 0)
+		SuggestRecall(plan, &group->item, run->settlement.at);
 	for (i = 0; i < group->count; i++)
 		if (group->facts[i].what & SESSION_COMPLETED)
 			BookEarned(plan, &group->item, &group->facts[i].session_id,

@@ -365,22 +365,30 @@ EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 }
 
 /*
+ * RaiseNotWritten says that a trigger of somebody else's kept the engine from
+ * writing: money and events are not lost in silence.
+ */
+void
+RaiseNotWritten(RecordTable table)
+{
+	ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					errmsg("the engine could not write rows of \"%s\"",
+						   get_rel_name(RecordRelation(table))),
+					errdetail("A trigger of your own on the table kept it from "
+							  "doing so."),
+					errhint("Let that trigger return NEW.")));
+}
+
+/*
  * EngineWriteRows runs a statement of the engine that writes so many rows, and
- * raises 27000 when a trigger of somebody else's kept it from writing them all:
- * money and events are not lost in silence.
+ * raises 27000 when it wrote others.
  */
 void
 EngineWriteRows(SavedQuery *query, RecordTable table, Datum *values,
 				const char *nulls, uint64 wanted)
 {
 	if (EngineWrite(query, table, values, nulls) != wanted)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("the engine could not write rows of \"%s\"",
-						get_rel_name(RecordRelation(table))),
-				 errdetail("A trigger of your own on the table kept it from "
-						   "doing so."),
-				 errhint("Let that trigger return NEW.")));
+		RaiseNotWritten(table);
 }
 
 /*

@@ -75,6 +75,7 @@ extern bool EngineWriteRow(SavedQuery *query, RecordTable table, Datum *values,
 						   const char *nulls, Datum *columns, bool *isnull);
 extern void EngineWriteRows(SavedQuery *query, RecordTable table, Datum *values,
 							const char *nulls, uint64 wanted);
+pg_noreturn extern void RaiseNotWritten(RecordTable table);
 extern uint64 EngineWrite(SavedQuery *query, RecordTable table, Datum *values,
 						  const char *nulls);
 

@@ -13,6 +13,7 @@
 #include "number.h"
 #include "origin.h"
 #include "planlock.h"
+#include "recall.h"
 #include "record.h"
 #include "retention.h"
 #include "row.h"
@@ -41,5 +42,6 @@ _PG_init(void)
 	InitRetention();
 	InitPlanLock();
 	InitNumber();
+	InitRecall();
 	MarkGUCPrefixReserved("txplan");
 }

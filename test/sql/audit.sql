@@ -53,8 +53,20 @@ SELECT txplan.confirm_plan(p::uuid), txplan.accept_plan(p::uuid) FROM unnest(ARR
 SELECT txplan.complete_item(id) FROM txplan.items WHERE plan_id = :'done' OR (plan_id = :'active' AND position = 1);
 SELECT txplan.complete_session(id) FROM txplan.sessions WHERE plan_id = :'closed' AND sequence = 1;
 SELECT txplan.close_plan(:'closed', 'abandoned');
+SELECT txplan.void_earned(id, 'Not done after all') IS NOT NULL AS void FROM txplan.earned_entries WHERE plan_id = :'closed';
 SELECT id AS done_item FROM txplan.items WHERE plan_id = :'done' \gset
 SELECT id AS active_item FROM txplan.items WHERE plan_id = :'active' AND position = 2 \gset
+-- Contacts, appointments, and a recall that one of them closed.
+SELECT txplan.create_patient(:'clinic', 'Mary', 'Major') AS mary \gset
+INSERT INTO txplan.contacts (clinic_id, plan_id, channel, contacted_at) VALUES (:'clinic', :'active', 'call', '2024-03-01') RETURNING id AS contact \gset
+INSERT INTO txplan.contacts (clinic_id, plan_id, channel, contacted_at, corrects_id) VALUES (:'clinic', :'active', 'sms', '2024-02-01', :'contact') RETURNING id AS correction \gset
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'recalled') AS recalled \gset
+INSERT INTO txplan.items (clinic_id, plan_id, description, price, category_key) VALUES (:'clinic', :'recalled', 'Extraction', 60, 'surgery'), (:'clinic', :'recalled', 'Scaling', 60, NULL);
+SELECT txplan.confirm_plan(:'recalled'), txplan.accept_plan(:'recalled');
+SELECT txplan.complete_item(id) FROM txplan.items WHERE plan_id = :'recalled' AND position = 1;
+SELECT txplan.book_appointment(:'patient', '2031-03-03 10:00', '2031-03-03 11:00', recall_id => id) AS recall_appointment FROM txplan.recall_suggestions WHERE clinic_id = :'clinic' \gset
+SELECT txplan.book_appointment(:'patient', '2031-03-04 10:00', '2031-03-04 11:00', session_id => s.id, professional_id => :'ada') AS appointment
+FROM txplan.sessions AS s JOIN txplan.items AS i ON i.id = s.item_id WHERE i.plan_id = :'recalled' AND i.position = 2 \gset
 -- Deleted plans leave their events and history, which is no fault.
 SELECT txplan.create_plan(:'clinic', :'patient') AS deleted \gset
 DELETE FROM txplan.plans WHERE id = :'deleted';
@@ -98,11 +110,28 @@ INSERT INTO damages (what, statement) VALUES
 	('one treatment in two live items', format('DROP INDEX txplan.items_treatment_ref_unique_while_live; UPDATE txplan.items SET treatment_ref = ''T1'' WHERE id = %L', :'active_item')),
 	('a session moved to another plan', format('UPDATE txplan.sessions SET plan_id = %L WHERE item_id = %L', :'draft', :'active_item')),
 	('an entry removed', format('DELETE FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
-	('an entry booked twice', format('ALTER TABLE txplan.earned_entries DROP CONSTRAINT earned_entries_once_per_session; INSERT INTO txplan.earned_entries SELECT txplan.new_id(), clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
+	('an entry booked twice', format('DROP INDEX txplan.earned_entries_once_per_session; INSERT INTO txplan.earned_entries SELECT txplan.new_id(), clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
 	('an entry for a session that is not completed', format('INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, item_id, session_id, description, amount, earned_at) SELECT clinic_id, %L, plan_id, item_id, id, ''x'', amount, now() FROM txplan.sessions WHERE item_id = %L', :'patient', :'active_item')),
+	('a void of another amount', format('INSERT INTO txplan.earned_entries (clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, amount, earned_at, voids_id, reason) SELECT clinic_id, patient_id, plan_id, item_id, session_id, professional_id, description, -1, now(), id, ''x'' FROM txplan.earned_entries WHERE item_id = %L', :'done_item')),
+	('a void of another session''s entry', format('UPDATE txplan.earned_entries SET voids_id = (SELECT id FROM txplan.earned_entries WHERE item_id = %L LIMIT 1) WHERE plan_id = %L AND voids_id IS NOT NULL', :'done_item', :'closed')),
+	('a voided entry removed', format('DELETE FROM txplan.earned_entries WHERE plan_id = %L AND voids_id IS NULL', :'closed')),
+	('a void removed', format('DELETE FROM txplan.earned_entries WHERE plan_id = %L AND voids_id IS NOT NULL', :'closed')),
 	('an entry changed', format('UPDATE txplan.earned_entries SET amount = amount - 1 WHERE item_id = %L', :'done_item')),
 	('an entry of another plan', format('UPDATE txplan.earned_entries SET plan_id = %L WHERE item_id = %L', :'draft', :'done_item')),
 	('a session completed without the engine', format('UPDATE txplan.sessions SET status = ''completed'', completed_at = now(), completed_by = ''x'' WHERE item_id = %L AND sequence = 1', :'active_item')),
+	('a plan that forgot its contact', format('UPDATE txplan.plans SET last_contact_at = NULL WHERE id = %L', :'active')),
+	('a correction removed', format('DELETE FROM txplan.contacts WHERE id = %L', :'correction')),
+	('a corrected contact removed', format('DELETE FROM txplan.contacts WHERE id = %L', :'contact')),
+	('a correction moved to another plan', format('UPDATE txplan.contacts SET plan_id = %L WHERE id = %L', :'draft', :'correction')),
+	('an appointment of another patient', format('UPDATE txplan.appointments SET patient_id = %L WHERE id = %L', :'mary', :'appointment')),
+	('an appointment of another plan', format('UPDATE txplan.appointments SET plan_id = %L WHERE id = %L', :'draft', :'appointment')),
+	('an appointment of another item', format('UPDATE txplan.appointments SET item_id = %L WHERE id = %L', :'done_item', :'appointment')),
+	('an appointment whose session is gone', format('UPDATE txplan.appointments SET session_id = txplan.new_id() WHERE id = %L', :'appointment')),
+	('a recall for a pending item', format('UPDATE txplan.recall_suggestions SET item_id = %L WHERE clinic_id = %L', :'active_item', :'clinic')),
+	('a recall for another patient', format('UPDATE txplan.recall_suggestions SET patient_id = %L WHERE clinic_id = %L', :'mary', :'clinic')),
+	('a recall that was opened again', format('UPDATE txplan.recall_suggestions SET appointment_id = NULL, closed_at = NULL WHERE clinic_id = %L', :'clinic')),
+	('a recall closed by a cancelled appointment', format('UPDATE txplan.appointments SET status = ''cancelled'', ended_at = now(), ended_by = ''x'' WHERE id = %L', :'recall_appointment')),
+	('a recall closed by another appointment', format('UPDATE txplan.recall_suggestions SET appointment_id = %L WHERE clinic_id = %L', :'appointment', :'clinic')),
 	('a patient removed', format('DELETE FROM txplan.patients WHERE id = %L', :'patient')),
 	('a doctor removed', format('DELETE FROM txplan.professionals WHERE id = %L', :'ada')),
 	('an item removed', format('DELETE FROM txplan.items WHERE id = %L', :'active_item')),

@@ -122,6 +122,23 @@ FROM (SELECT txplan.plan_detail(:'plan')) AS x (d);
 SELECT d #>> '{plan,total}' AS total, d #>> '{plan,earned}' AS earned,
 	(SELECT sum(price) FROM txplan.items WHERE plan_id = :'plan' AND status <> 'cancelled') AS prices, (SELECT sum(amount) FROM txplan.earned_entries WHERE plan_id = :'plan') AS entries
 FROM (SELECT txplan.plan_detail(:'plan')) AS x (d);
+-- Contacts, the latest first, and which of them others correct; appointments, the next
+-- to come first, then what is over.
+SELECT txplan.log_contact(:'plan', 'call', 'no answer', contacted_at => '2024-03-01 10:00+01', next_contact_at => '2031-05-01 10:00+02') AS contact \gset
+SELECT txplan.log_contact(:'plan', 'sms', contacted_at => '2024-02-01 10:00+01') IS NOT NULL AS logged;
+SELECT txplan.log_contact(:'plan', 'call', 'answered', 'Comes on Monday', corrects_id => :'contact', contacted_at => '2024-03-01 10:05+01') IS NOT NULL AS logged;
+SELECT d -> 'channel' AS channel, d -> 'outcome' AS outcome, d -> 'note' AS note, d -> 'contacted_at' AS contacted_at, d -> 'contacted_by' AS contacted_by, d -> 'next_contact_at' AS next, d ->> 'corrects_id' = :'contact' AS corrects, d -> 'corrected' AS corrected
+FROM jsonb_array_elements(txplan.plan_detail(:'plan') -> 'contacts') AS d;
+SELECT p -> 'last_contact_at' AS last, p -> 'next_contact_at' AS next FROM (SELECT txplan.plan_detail(:'plan') -> 'plan') AS d (p);
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada') AS booked \gset
+SELECT txplan.add_item(:'booked', :'crown') AS booked_item \gset
+SELECT txplan.book_appointment(:'patient', '2031-03-17 10:00+01', '2031-03-17 11:00+01', item_id => :'booked_item', professional_id => :'ben', room => '1', kind => 'crown', note => 'Second') IS NOT NULL AS booked;
+SELECT txplan.book_appointment(:'patient', '2031-03-03 10:00+01', '2031-03-03 11:00+01', plan_id => :'booked') IS NOT NULL AS booked;
+SELECT txplan.book_appointment(:'patient', '2024-03-04 10:00+01', '2024-03-04 11:00+01', plan_id => :'booked') AS past \gset
+SELECT txplan.book_appointment(:'patient', '2024-03-18 10:00+01', '2024-03-18 11:00+01', plan_id => :'booked') IS NOT NULL AS booked;
+SELECT txplan.complete_appointment(:'past');
+SELECT d -> 'starts_at' AS starts_at, d -> 'ends_at' AS ends_at, d -> 'status' AS status, d ->> 'item_id' = :'booked_item' AS item, d -> 'session_id' AS session, d -> 'recall_id' AS recall, d -> 'professional' ->> 'name' AS professional, d -> 'room' AS room, d -> 'kind' AS kind, d -> 'note' AS note, d -> 'created_by' AS created_by, d -> 'ended_by' AS ended_by
+FROM jsonb_array_elements(txplan.plan_detail(:'booked') -> 'appointments') AS d;
 -- 500 items.
 SELECT txplan.create_plan(:'clinic', :'patient') AS large \gset
 INSERT INTO txplan.items (clinic_id, plan_id, catalog_item_id) SELECT :'clinic', :'large', :'crown' FROM generate_series(1, 500);

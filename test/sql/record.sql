@@ -300,7 +300,7 @@ SELECT pg_temp.brief('SELECT txplan.confirm_plan(%L)', :'next');
 ROLLBACK;
 -- A rolled-back install() is none.
 BEGIN;
-DROP TABLE txplan.earned_entries;
+DROP TABLE txplan.earned_entries CASCADE;
 SELECT pg_temp.attempt('SELECT txplan.confirm_plan(%L)', :'next');
 ROLLBACK;
 SELECT pg_temp.brief('SELECT txplan.confirm_plan(%L)', :'next');

@@ -48,6 +48,7 @@ INSERT INTO txplan.workflow_transitions (workflow, action, from_state, to_state,
 VALUES ('recall', 'invite', 'due', 'invited', 'recall.invited');
 SELECT txplan.create_plan(:'clinic', :'patient', NULL, 'Recall', 'recall') AS recall \gset
 SELECT txplan.transition_plan(:'recall', 'invite', NULL, 'By letter');
+SELECT txplan.log_contact(:'recall', 'call', 'accepted', 'Comes in November', '2031-11-03 09:00+01', contacted_at => '2024-10-01 10:00+02');
 SELECT txplan.create_plan(:'clinic', :'patient', :'ines', 'Crown on 16') AS quoted \gset
 SELECT txplan.add_item(:'quoted', :'crown', tooth => 16) AS item_16 \gset
 SELECT txplan.confirm_plan(:'quoted');

@@ -264,6 +264,7 @@ sub remove_item
 			$_->{item} = undef foreach grep { $_->{item} && $_->{item} == $item } @{ $budget->{lines} };
 		}
 	}
+	advance($plan);
 	return '';
 }
 
