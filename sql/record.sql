@@ -53,6 +53,7 @@ DECLARE
 BEGIN
 	-- Two installations at once wait for each other.
 	PERFORM pg_catalog.pg_advisory_xact_lock(7898410, 1);
+	PERFORM pg_catalog.pg_advisory_xact_lock(7898410, 2);
 	was_there := pg_catalog.to_regclass('txplan.record_versions') IS NOT NULL;
 
 	PERFORM txplan.ensure_table_is_ours(t.name, t.columns)

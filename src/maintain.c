@@ -602,8 +602,9 @@ txplan_maintain(PG_FUNCTION_ARGS)
 	RequireUpkeep();
 	CheckArguments(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
-	SweepPlans(fcinfo, PG_GETARG_TIMESTAMPTZ(0),
-			   PG_ARGISNULL(1) ? PG_INT32_MAX : PG_GETARG_INT32(1));
+	if (BeginSweep())
+		SweepPlans(fcinfo, PG_GETARG_TIMESTAMPTZ(0),
+				   PG_ARGISNULL(1) ? PG_INT32_MAX : PG_GETARG_INT32(1));
 	if (!BeginUpkeep())
 	{
 		AddUpkeepRow(fcinfo, "record", "txplan", "later",

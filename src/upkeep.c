@@ -22,9 +22,13 @@
 
 #include "record.h"
 
-/* The lock that install() takes as well: pg_advisory_xact_lock(7898410, 1) */
+/*
+ * The locks that install() takes as well: pg_advisory_xact_lock(7898410, 1) is
+ * upkeep's alone, and those who go over plans share the other.
+ */
 #define UPKEEP_KEY 7898410
 #define UPKEEP_NUMBER 1
+#define SWEEP_NUMBER 2
 #define OF_TWO_NUMBERS 2
 
 /*
@@ -70,6 +74,20 @@ BeginUpkeep(void)
 						 OF_TWO_NUMBERS);
 	return LockAcquire(&tag, ExclusiveLock, false, true) !=
 		   LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * BeginSweep makes sure that the record is not installed or mended until the
+ * transaction ends; false when it is being.
+ */
+bool
+BeginSweep(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, UPKEEP_KEY, SWEEP_NUMBER,
+						 OF_TWO_NUMBERS);
+	return LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*

@@ -21,6 +21,7 @@ typedef void (*UpkeepWork)(void *argument);
 
 extern void RequireUpkeep(void);
 extern bool BeginUpkeep(void);
+extern bool BeginSweep(void);
 extern int ShortenLocks(int patience);
 extern void RestoreLocks(int nest);
 extern ErrorData *TryWork(UpkeepWork work, void *argument);

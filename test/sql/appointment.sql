@@ -38,7 +38,7 @@ RETURN split_part(pg_temp.attempt(statement, VARIADIC arguments), E'\n', 1);
 
 SET txplan.actor = 'reception';
 SELECT txplan.create_clinic('Appointment clinic', 'Europe/Madrid') AS clinic \gset
-SELECT txplan.create_clinic('Other clinic', 'UTC') AS other \gset
+SELECT txplan.create_clinic('Other appointment clinic', 'UTC') AS other \gset
 SELECT txplan.create_professional(:'clinic', 'Dr. Ada') AS ada \gset
 SELECT txplan.create_professional(:'clinic', 'Dr. Ben') AS ben \gset
 SELECT txplan.create_professional(:'other', 'Dr. Zed') AS zed \gset

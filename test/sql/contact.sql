@@ -37,7 +37,7 @@ RETURN split_part(pg_temp.attempt(statement, VARIADIC arguments), E'\n', 1);
 
 SET txplan.actor = 'reception';
 SELECT txplan.create_clinic('Contact clinic', 'Europe/Madrid') AS clinic \gset
-SELECT txplan.create_clinic('Other clinic', 'UTC') AS other \gset
+SELECT txplan.create_clinic('Other contact clinic', 'UTC') AS other \gset
 SELECT txplan.create_patient(:'clinic', 'Pavel', 'Novák') AS patient \gset
 SELECT txplan.create_plan(:'clinic', :'patient') AS plan \gset
 SELECT txplan.create_plan(:'clinic', :'patient') AS second \gset
