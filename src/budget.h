@@ -30,6 +30,7 @@ extern void RequireBudget(FunctionCallInfo fcinfo, int clinic_argument,
 extern TreatmentPlan *LockPlanOf(const FoundBudget *budget);
 extern void LockBudget(FoundBudget *budget);
 
+extern bool HasWay(const char *from, const char *to);
 extern bool IsDecided(const char *status);
 extern char *LegalBudgetActions(const char *status);
 pg_noreturn extern void RaiseNotDraft(const FoundBudget *budget,

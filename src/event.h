@@ -72,6 +72,10 @@ extern void WritePlans(Settlement *settlement, List *plans);
 extern void FlushSettlement(Settlement *settlement);
 
 extern char *TimeText(TimestampTz at);
+extern void PublishEvent(Settlement *settlement, TreatmentPlan *plan,
+						 const char *type, Payload *payload);
+
+/* payload.c */
 extern void BeginPayload(Payload *payload);
 extern void PayloadText(Payload *payload, const char *key, const char *value);
 extern void PayloadUuid(Payload *payload, const char *key,
@@ -84,8 +88,6 @@ extern Jsonb *NameList(const char *first, const char *second);
 extern void PayloadChanged(Payload *payload, const char *changed);
 extern void PayloadColumn(Payload *payload, const char *key, const Row *row,
 						  int column);
-extern void PublishEvent(Settlement *settlement, TreatmentPlan *plan,
-						 const char *type, Payload *payload);
 
 /* history.c */
 extern void RecordHistory(Settlement *settlement, TreatmentPlan *plan,

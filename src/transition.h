@@ -42,6 +42,12 @@ extern void AdvancePlan(TreatmentPlan *plan);
 extern const WorkflowTransition *FindAction(const Workflow *workflow,
 											const char *action,
 											const char *state);
+extern const WorkflowTransition *RequireAction(const Workflow *workflow,
+											   const TreatmentPlan *plan,
+											   const char *action,
+											   bool automatic);
+extern void MovePlan(TreatmentPlan *plan, const WorkflowTransition *transition,
+					 const Intent *meant, QueryUser user);
 extern bool FollowAction(TreatmentPlan *plan, const char *action,
 						 const char *reason, const char *note);
 extern Datum PlanStatus(const PlanKey *plan);
