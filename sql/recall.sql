@@ -21,9 +21,11 @@ COMMENT ON FUNCTION txplan.recall_suggestions_check() IS
 
 -- == record ==
 
--- The rules are shipped with their table; what a DBA makes of them afterwards stays.
-IF pg_catalog.to_regclass('txplan.recall_rules') IS NULL THEN
-	CREATE TABLE txplan.recall_rules (
+-- The rules are shipped with their table, or with the record when only its schema was
+-- restored; what a DBA makes of them afterwards stays.
+IF pg_catalog.to_regclass('txplan.recall_rules') IS NULL
+	OR NOT EXISTS (SELECT FROM txplan.record_versions) THEN
+	CREATE TABLE IF NOT EXISTS txplan.recall_rules (
 		category_key text NOT NULL,
 		reason text NOT NULL,
 		months integer NOT NULL,
@@ -35,7 +37,8 @@ IF pg_catalog.to_regclass('txplan.recall_rules') IS NULL THEN
 		('diagnosis', 'checkup', 12),
 		('orthodontics', 'ortho review', 1),
 		('implants', 'implant review', 6),
-		('surgery', 'post-op', 1);
+		('surgery', 'post-op', 1)
+	ON CONFLICT DO NOTHING;
 END IF;
 COMMENT ON TABLE txplan.recall_rules IS 'After which treatments a patient should come again, shared by all clinics';
 COMMENT ON COLUMN txplan.recall_rules.category_key IS 'Kind of treatment, as items.category_key has it';

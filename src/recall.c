@@ -342,13 +342,18 @@ txplan_recall_suggestions_check(PG_FUNCTION_ARGS)
 
 /*
  * txplan_recall_rules_changed is the trigger on the rules: it sends the
- * invalidation, which a rollback takes back.
+ * invalidation, which a rollback takes back.  It runs in install() too, when the
+ * record has no version yet.
  */
 Datum
 txplan_recall_rules_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "recall_rules_changed");
-
-	CacheInvalidateRelcache(trigger->tg_relation);
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"recall_rules_changed\" was not called "
+						"as a trigger"),
+				 errhint("Only tables of the record call it.")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
 }

@@ -150,6 +150,7 @@ $node->safe_psql(
 	DELETE FROM txplan.workflow_transitions;
 	DELETE FROM txplan.workflow_states;
 	DELETE FROM txplan.workflows;
+	DELETE FROM txplan.recall_rules;
 	DELETE FROM txplan.record_versions;
 	COMMIT});
 $node->command_ok(

@@ -48,7 +48,8 @@ $node->safe_psql(
 			WHERE s.schemaname = 'txplan'
 				AND s.seq_scan > coalesce((before ->> s.relname)::bigint, 0)
 				AND (s.relname IN ('plans', 'items', 'sessions', 'history', 'earned_entries',
-						'patients', 'catalog_sessions', 'budgets', 'budget_lines')
+						'patients', 'catalog_sessions', 'budgets', 'budget_lines', 'contacts',
+						'appointments', 'recall_suggestions')
 					OR s.relname LIKE 'events%'));
 	END $$;
 	SELECT txplan.create_consumer('reader');
@@ -92,6 +93,15 @@ my %calls = (
 	cancel_session => q{SELECT txplan.cancel_session('<active_session>')},
 	complete_item => q{SELECT txplan.complete_item('<active_item>')},
 	record_performed => q{SELECT txplan.record_performed('<active_item>')},
+	log_contact => q{SELECT txplan.log_contact('<active>', 'call')},
+	book_appointment => q{SELECT txplan.book_appointment('<patient>', '2032-01-01 10:00',
+		'2032-01-01 11:00', session_id => '<active_session>', professional_id => '<doctor>', room => '1')},
+	complete_appointment => q{SELECT txplan.complete_appointment('<appointment>', true)},
+	cancel_appointment => q{SELECT txplan.cancel_appointment('<appointment>')},
+	mark_no_show => q{SELECT txplan.mark_no_show('<appointment>')},
+	move_appointment => q{SELECT txplan.move_appointment('<appointment>', '2032-01-02 10:00')},
+	void_earned => q{SELECT txplan.void_earned((SELECT e.id FROM txplan.earned_entries AS e
+		WHERE e.session_id = '<completed_session>'), 'x')},
 	check_workflow => q{SELECT txplan.check_workflow('dental')},
 	workflow_faults => q{SELECT txplan.workflow_faults('dental')},
 	workflow_diagram => q{SELECT txplan.workflow_diagram('dental')},
@@ -184,7 +194,7 @@ sub make_plans
 			the_clinic uuid := (SELECT id FROM ids WHERE name = 'clinic');
 			the_doctor uuid := (SELECT id FROM ids WHERE name = 'doctor');
 			the_patient uuid := txplan.create_patient(the_clinic, 'Ana', 'Ruiz');
-			the_catalog uuid := txplan.create_catalog_item(the_clinic, '$prefix', 'X', 100, 'x',
+			the_catalog uuid := txplan.create_catalog_item(the_clinic, '$prefix', 'X', 100, 'surgery',
 				'[{"label": "one", "price": 40}, {"label": "two", "price": 60}]');
 			the_state text;
 			the_plan uuid;
@@ -213,6 +223,10 @@ sub make_plans
 				PERFORM txplan.complete_item(the_items[1]);
 				PERFORM txplan.complete_item(the_items[2]);
 			END LOOP;
+			INSERT INTO ids
+			SELECT '$prefix:appointment', txplan.book_appointment(the_patient, '2031-01-01 10:00',
+				'2031-01-01 11:00', session_id => i.id)
+			FROM ids AS i WHERE i.name = '$prefix:active_session';
 		END \$\$});
 }
 
@@ -319,6 +333,16 @@ sub fill
 		SELECT p.clinic_id, p.id, 1, 'Item', 10, 10 FROM p WHERE p.status = 'closed';
 		UPDATE txplan.plans AS q SET budget_id = q.id, budget_status = 'rejected'
 		FROM p WHERE p.id = q.id AND p.status = 'closed';
+		INSERT INTO txplan.contacts (clinic_id, plan_id, channel, contacted_by)
+		SELECT p.clinic_id, p.id, 'call', 'x' FROM p;
+		INSERT INTO txplan.appointments (clinic_id, patient_id, plan_id, item_id, starts_at, ends_at,
+			professional_id, created_by)
+		SELECT i.clinic_id, i.patient_id, i.plan_id, i.id,
+			timestamptz '2000-01-01' + interval '1 hour' * row_number() OVER (),
+			timestamptz '2000-01-01' + interval '1 hour' * (1 + row_number() OVER ()), txplan.new_id(), 'x'
+		FROM i WHERE i.position = 1;
+		INSERT INTO txplan.recall_suggestions (clinic_id, patient_id, item_id, category_key, reason, due_on)
+		SELECT i.clinic_id, i.patient_id, i.id, 'surgery', 'post-op', '2031-01-01' FROM i WHERE i.done;
 		INSERT INTO txplan.events (id, clinic_id, plan_id, plan_version, type, actor, occurred_at, payload)
 		SELECT p.event_id, p.clinic_id, p.id, 1, 'treatment_plan.created', 'x', now(),
 			jsonb_build_object('event_id', p.event_id::text, 'plan_id', p.id, 'plan_number', p.id,

@@ -1,6 +1,7 @@
 # Eight people make plans at New Year's midnight of the clinic: the numbers of the
 # old year and of the new have no gaps and no duplicates, and each clinic has its
-# own midnight.
+# own midnight.  So has it the day on which a treatment was completed: recalls are due
+# by its calendar, whose months have 28 to 31 days.
 
 use strict;
 use warnings FATAL => 'all';
@@ -35,19 +36,27 @@ is($node->safe_psql('record', 'SELECT count(*) FROM txplan.number_counters'),
 	0, 'no number is issued yet');
 $node->stop;
 
-# start_before - starts the server so many seconds before midnight, and returns
-# how many are left.  Its clock goes on from there.
-sub start_before
+# start_at - starts the server at a moment.  Its clock goes on from there.
+sub start_at
 {
-	my ($seconds) = @_;
+	my ($moment) = @_;
 
 	local $ENV{LD_PRELOAD} = $library;
-	local $ENV{FAKETIME} = sprintf '+%d', $midnight - $seconds - time;
+	local $ENV{FAKETIME} = sprintf '+%d', $moment - time;
 	local $ENV{FAKETIME_DONT_FAKE_MONOTONIC} = 1;
 	local $ENV{TZ} = 'UTC';
 
 	delete local $ENV{FAKETIME_SHARED};
 	$node->start;
+}
+
+# start_before - starts the server so many seconds before midnight, and returns
+# how many are left.
+sub start_before
+{
+	my ($seconds) = @_;
+
+	start_at($midnight - $seconds);
 	return $node->safe_psql(
 		'record', qq{
 		SELECT round(extract(epoch FROM to_timestamp($midnight) - clock_timestamp()))});
@@ -150,6 +159,53 @@ is( $node->safe_psql(
 	'',
 	'only a plan that waited for its turn has a number of the new year before it');
 fits_together($node, 'record', 'after midnight');
+
+# Half past eleven in the evening in London, on the last of January: in Madrid and in
+# Auckland it is February.
+foreach my $case ([ 2027, 28 ], [ 2028, 29 ])
+{
+	my ($year, $last) = @$case;
+
+	$node->stop;
+	start_at(timegm(0, 30, 23, 31, 0, $year));
+	$node->safe_psql(
+		'record', q{
+		SET TimeZone = 'America/Los_Angeles';
+		DO $$
+		DECLARE
+			c record;
+			the_plan uuid;
+		BEGIN
+			FOR c IN SELECT * FROM clinics LOOP
+				the_plan := txplan.create_plan(c.id, c.patient);
+				INSERT INTO txplan.items (clinic_id, plan_id, description, price, category_key)
+				VALUES (c.id, the_plan, 'Extraction', 60, 'surgery'), (c.id, the_plan, 'Cleaning', 40, 'preventive');
+				PERFORM txplan.confirm_plan(the_plan), txplan.accept_plan(the_plan);
+				PERFORM txplan.complete_item(i.id) FROM txplan.items AS i WHERE i.plan_id = the_plan;
+			END LOOP;
+		END $$});
+	is( $node->safe_psql(
+			'record', qq{
+			SELECT c.name, r.reason, r.due_on
+			FROM txplan.recall_suggestions AS r JOIN txplan.clinics AS c ON c.id = r.clinic_id
+			WHERE r.due_on >= '$year-01-01'
+			ORDER BY 1, 2}),
+		join("\n",
+			"Atlantic/Canary|hygiene|$year-07-31", "Atlantic/Canary|post-op|$year-02-$last",
+			"Europe/Madrid|hygiene|$year-08-01", "Europe/Madrid|post-op|$year-03-01",
+			"Pacific/Auckland|hygiene|$year-08-01", "Pacific/Auckland|post-op|$year-03-01"),
+		"$year: recalls are due by the clinic's calendar");
+	is( $node->safe_psql(
+			'record', qq{
+			SET TimeZone = 'America/Los_Angeles';
+			SELECT c.name, m.month, m.amount
+			FROM txplan.earned_by_month AS m JOIN txplan.clinics AS c ON c.id = m.clinic_id
+			WHERE m.month >= '$year-01-01' AND m.category_key = 'surgery'
+			ORDER BY 1}),
+		"Atlantic/Canary|$year-01-01|60.00\nEurope/Madrid|$year-02-01|60.00\nPacific/Auckland|$year-02-01|60.00",
+		"$year: and what was earned belongs to its months");
+}
+fits_together($node, 'record', 'in February');
 log_is_clean($node);
 $node->stop;
 done_testing();

@@ -118,6 +118,36 @@ $node->safe_psql(
 	END
 	$$;
 
+	-- Contacts, one of them corrected; appointments; a recall, and one that is closed;
+	-- what was earned, and what of it is void.
+	SELECT keep('talked', txplan.create_plan(id('a'), id('patient')));
+	SELECT keep('contact', txplan.log_contact(id('talked'), 'call', contacted_at => '2024-01-01'));
+	SELECT keep('corrected', txplan.log_contact(id('talked'), 'call', contacted_at => '2024-01-02'));
+	SELECT keep('correction', txplan.log_contact(id('talked'), 'sms', corrects_id => id('corrected'),
+		contacted_at => '2024-01-02'));
+	SELECT keep('other_contact', txplan.log_contact(id('pending'), 'call', contacted_at => '2024-01-01'));
+	SELECT keep('b_contact', txplan.log_contact(id('b_plan'), 'call', contacted_at => '2024-01-01'));
+	SELECT keep('recalled', txplan.create_plan(id('a'), id('patient')));
+	INSERT INTO txplan.items (plan_id, clinic_id, description, price, category_key)
+	SELECT id('recalled'), id('a'), 'Extraction', 10, 'surgery' FROM generate_series(1, 3);
+	SELECT txplan.confirm_plan(id('recalled')), txplan.accept_plan(id('recalled'));
+	SELECT txplan.complete_item(i.id) FROM txplan.items AS i WHERE i.plan_id = id('recalled') AND i.position < 3;
+	SELECT keep(CASE i.position WHEN 1 THEN 'recall' ELSE 'closed_recall' END, r.id)
+	FROM txplan.recall_suggestions AS r JOIN txplan.items AS i ON i.id = r.item_id;
+	SELECT keep('b_patients_appointment', txplan.book_appointment(id('b_patient'), '2031-01-01 10:00', '2031-01-01 11:00'));
+	SELECT keep('booked', txplan.book_appointment(id('patient'), '2031-01-01 10:00', '2031-01-01 11:00',
+		session_id => id('active_session_1'), professional_id => id('doctor'), room => '1'));
+	SELECT keep('of_none', txplan.book_appointment(id('patient'), '2031-01-01 12:00', '2031-01-01 13:00',
+		recall_id => id('closed_recall'), room => '1'));
+	SELECT keep(s || '_appointment', txplan.book_appointment(id('patient'), '2031-01-02 10:00', '2031-01-02 11:00'))
+	FROM unnest(ARRAY['completed', 'cancelled', 'no_show']) AS s;
+	SELECT txplan.complete_appointment(id('completed_appointment'));
+	SELECT txplan.cancel_appointment(id('cancelled_appointment'));
+	SELECT txplan.mark_no_show(id('no_show_appointment'));
+	SELECT keep('entry', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('done_session');
+	SELECT keep('voided', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('completed_session_1');
+	SELECT keep('void', txplan.void_earned(id('voided'), 'mistake'));
+
 	-- A consumer with an open batch and a dead letter; the session that made them
 	-- has ended.
 	SELECT txplan.create_consumer('reader', start => 'beginning', max_retries => 0);
@@ -237,6 +267,11 @@ my %kinds = (
 		[ 'of another clinic', q{id('b_patient')}, 'TX010' ],
 		[ 'archived', q{id('archived')}, 'TX002' ],
 	],
+	own_patient => [
+		@{ ids() },
+		[ 'of another clinic', q{id('b_patient')}, 'P0002' ],
+		[ 'archived', q{id('archived')}, 'TX002' ],
+	],
 	professional => [
 		@{ ids() },
 		[ 'of another clinic', q{id('b_doctor')}, 'TX010' ],
@@ -332,6 +367,84 @@ my %kinds = (
 	no_reason => [
 		[ 'one', q{'rejected'}, 'TX005' ],
 		[ '10 MB', $ten_megabytes, 'TX005' ],
+	],
+	channel => [
+		( map { [ "<$_>", "'$_'", '22023' ] } ('', ' ', 'CALL', 'pigeon', 'in person', 'שלום')),
+		[ '10 MB', $ten_megabytes, '22023' ],
+		( map { [ $_, "'$_'", '' ] } qw(call whatsapp sms email in_person other)),
+	],
+	corrects => [
+		@{ ids() },
+		[ 'corrected already', q{id('corrected')}, 'TX004' ],
+		[ 'a correction', q{id('correction')}, '' ],
+		[ 'of another plan', q{id('other_contact')}, 'TX010' ],
+		[ 'of another clinic', q{id('b_contact')}, 'TX010' ],
+	],
+	next_time => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'long ago', q{'2000-01-01'}, '' ],
+		[ 'far ahead', q{'9999-12-31 23:59:59.999999'}, '' ],
+	],
+	past_time => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'in a minute', q{clock_timestamp() + interval '1 minute'}, '22008' ],
+		[ 'far ahead', q{'9999-12-31'}, '22008' ],
+		[ 'before Christ', q{'0044-03-15 BC'}, '' ],
+	],
+	starts => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'when it ends', q{'2031-02-01 11:00'}, '22023' ],
+		[ 'after it ends', q{'2031-02-01 11:00:00.000001'}, '22023' ],
+		[ 'just before it ends', q{'2031-02-01 10:59:59.999999'}, '' ],
+		[ 'before Christ', q{'0044-03-15 BC'}, '(23P01)?' ],
+	],
+	ends => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'when it begins', q{'2031-02-01 10:00'}, '22023' ],
+		[ 'before it begins', q{'2031-02-01 09:00'}, '22023' ],
+		[ 'far ahead', q{'290000-01-01'}, '' ],
+	],
+	moved_to => [
+		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
+		[ 'at the end of time', q{'294276-12-31 23:59:59.999999'}, '22008' ],
+		[ 'before Christ', q{'0044-03-15 BC'}, '' ],
+	],
+	booked_plan => [
+		@{ ids() },
+		[ 'of another clinic', q{id('b_plan')}, 'TX010' ],
+		[ 'that is pending', q{id('pending')}, '' ],
+		[ 'that is completed', q{id('completed')}, 'TX002' ],
+		[ 'that is closed', q{id('closed')}, 'TX002' ],
+	],
+	booked_item => [
+		@{ ids() },
+		[ 'of another clinic', q{id('b_item_1')}, 'TX010' ],
+		[ 'that is completed', q{id('done_item')}, 'TX004' ],
+		[ 'that is cancelled', q{id('cancelled_item')}, 'TX004' ],
+	],
+	booked_session => [
+		@{ ids() },
+		[ 'of another clinic', q{id('b_session_1')}, 'TX010' ],
+		[ 'that is completed', q{id('done_session')}, 'TX004' ],
+		[ 'that is cancelled', q{id('cancelled_session')}, 'TX004' ],
+		[ 'of a closed plan', q{id('closed_session_1')}, 'TX002' ],
+	],
+	recall => [
+		@{ ids() },
+		[ 'that is closed', q{id('closed_recall')}, 'TX004' ],
+	],
+	appointment => [
+		@{ ids() },
+		( map { [ "that is $_", "id('${_}_appointment')", 'TX004' ] } qw(completed cancelled no_show)),
+	],
+	entry => [
+		@{ ids() },
+		[ 'that is void', q{id('voided')}, 'TX004' ],
+		[ 'that voids', q{id('void')}, 'TX004' ],
+	],
+	void_reason => [
+		[ 'NULL', 'NULL', 'TX005' ],
+		@{ texts(10000, 'TX005') },
 	],
 	workflow => [
 		( map { [ "<$_>", "'$_'", 'P0002' ] } ('', ' ', 'Dental', 'veterinary', 'שלום')),
@@ -532,6 +645,51 @@ my %functions = (
 			  ]
 		} qw(reject_budget cancel_budget)),
 	resend_budget => [ [ 'budget_id', 'budget', q{id('sent_budget')} ], $clinic ],
+	void_earned => [
+		[ 'entry_id', 'entry', q{id('entry')} ],
+		[ 'reason', 'void_reason', q{'mistake'}, 'says NULL itself' ], $clinic
+	],
+	log_contact => [
+		[ 'plan_id', 'plan', q{id('talked')} ],
+		[ 'channel', 'channel', q{'call'} ],
+		[ 'outcome', 'name', q{'answered'}, 'optional' ],
+		[ 'note', 'note', q{'note'}, 'optional' ],
+		[ 'next_contact_at', 'next_time', q{'2031-01-01'}, 'optional' ],
+		[ 'corrects_id', 'corrects', q{id('contact')}, 'optional' ],
+		[ 'contacted_at', 'past_time', q{'2024-01-01'}, 'optional' ], $clinic
+	],
+	book_appointment => [
+		[ 'patient_id', 'own_patient', q{id('patient')}, undef, 'alone' ],
+		[ 'starts_at', 'starts', q{'2031-02-01 10:00'} ],
+		[ 'ends_at', 'ends', q{'2031-02-01 11:00'} ],
+		[ 'plan_id', 'booked_plan', q{id('active')}, 'optional', 'alone' ],
+		[ 'item_id', 'booked_item', q{id('active_item_1')}, 'optional', 'alone' ],
+		[ 'session_id', 'booked_session', q{id('active_session_1')}, 'optional', 'alone' ],
+		[ 'professional_id', 'professional', q{id('doctor')}, 'optional' ],
+		[ 'room', 'code', q{'2'}, 'optional' ],
+		[ 'kind', 'code', q{'kind'}, 'optional' ],
+		[ 'note', 'note', q{'note'}, 'optional' ],
+		[ 'recall_id', 'recall', q{id('recall')}, 'optional' ], $clinic
+	],
+	complete_appointment => [
+		[ 'appointment_id', 'appointment', q{id('booked')} ],
+		[ 'complete_session', 'flag', 'true', 'optional' ],
+		[ 'note', 'note', q{'note'}, 'optional' ], $clinic
+	],
+	(
+		map {
+			$_ => [
+				[ 'appointment_id', 'appointment', q{id('booked')} ],
+				[ 'note', 'note', q{'note'}, 'optional' ], $clinic
+			  ]
+		} qw(cancel_appointment mark_no_show)),
+	move_appointment => [
+		[ 'appointment_id', 'appointment', q{id('booked')} ],
+		[ 'starts_at', 'moved_to', q{'2031-02-01 10:00'}, undef, 'as long as before' ],
+		[ 'ends_at', 'ends', q{'2031-02-01 11:00'}, 'optional' ],
+		[ 'professional_id', 'professional', q{id('other_doctor')}, 'optional' ],
+		[ 'room', 'code', q{'2'}, 'optional' ], $clinic
+	],
 	workflow_diagram => [
 		[ 'workflow', 'workflow', q{'dental'} ],
 		[ 'format', 'picture', q{'mermaid'} ]
@@ -654,6 +812,15 @@ foreach my $function (sort keys %functions)
 		elsif (($companion // '') eq 'without a plan')
 		{
 			$others[4] = 'NULL';
+		}
+		elsif (($companion // '') eq 'alone')
+		{
+			# What it is for, by this argument alone.
+			@others[3 .. 5] = ('NULL') x 3;
+		}
+		elsif (($companion // '') eq 'as long as before')
+		{
+			$others[2] = 'NULL';
 		}
 		elsif (($companion // '') eq 'without surfaces')
 		{
@@ -783,6 +950,71 @@ foreach my $action (qw(confirm reopen accept reactivate))
 }
 case('transition_plan: close without a reason', 'TX005',
 	call('transition_plan', q{id('draft')}, q{'close'}));
+
+# What appointments are for, in every state of the plan; what they exclude.
+foreach my $state (qw(draft pending active completed closed))
+{
+	my $final = $state =~ /completed|closed/;
+	my $wanted = $state eq 'completed' ? 'TX004' : $final ? 'TX002' : '';
+
+	case("log_contact: a plan that is $state", '', call('log_contact', "id('$state')", q{'call'}));
+	case("book_appointment: a plan that is $state", $final ? 'TX002' : '',
+		call('book_appointment', q{id('patient')}, q{'2031-02-01'}, q{'2031-02-02'}, "id('$state')"));
+	case("book_appointment: an item of a plan that is $state", $wanted,
+		call('book_appointment', q{id('patient')}, q{'2031-02-01'}, q{'2031-02-02'}, 'NULL', "id('${state}_item_1')"));
+	case("book_appointment: a session of a plan that is $state", $wanted,
+		call('book_appointment', q{id('patient')}, q{'2031-02-01'}, q{'2031-02-02'}, ('NULL') x 2, "id('${state}_session_1')"));
+}
+case('book_appointment: a plan of another patient', 'TX010',
+	call('book_appointment', q{id('b_patient')}, q{'2031-02-01'}, q{'2031-02-02'}, q{id('b_plan')})
+	  =~ s/b_patient/patient/r);
+case('book_appointment: an item of another plan', 'TX010',
+	call('book_appointment', q{id('patient')}, q{'2031-02-01'}, q{'2031-02-02'}, q{id('draft')}, q{id('active_item_1')}));
+case('book_appointment: a session of another item', 'TX010',
+	call('book_appointment', q{id('patient')}, q{'2031-02-01'}, q{'2031-02-02'}, 'NULL', q{id('active_item_2')}, q{id('active_session_1')}));
+case('book_appointment: a doctor who is taken', '23P01',
+	call('book_appointment', q{id('patient')}, q{'2031-01-01 10:30'}, q{'2031-01-01 12:00'}, ('NULL') x 3, q{id('doctor')}));
+case('book_appointment: a room that is taken', '23P01',
+	call('book_appointment', q{id('patient')}, q{'2031-01-01 09:00'}, q{'2031-01-01 14:00'}, ('NULL') x 4, q{'1'}));
+case('move_appointment: to where the room is taken', '23P01',
+	call('move_appointment', q{id('booked')}, q{'2031-01-01 12:59'}));
+case('complete_appointment: a session of none', 'TX002',
+	call('complete_appointment', q{id('of_none')}, 'true'));
+case('cancel_appointment: it grows too long', '22001|23514',
+	call('cancel_appointment', q{id('booked')}, q{repeat('x', 10000)})
+	  . q{; UPDATE txplan.appointments SET note = repeat('x', 10001) WHERE id = id('booked')});
+case("appointments: UPDATE $_->[0]", $_->[1], update('appointments', 'booked', $_->[0]))
+  foreach (
+	[ q{status = ''}, '23514' ], [ q{status = 'BOOKED'}, '23514' ], [ 'status = NULL', '23502' ],
+	[ q{status = 'no_show'}, '' ], [ q{starts_at = 'infinity'}, '23514' ], [ 'ends_at = starts_at', '23514|22000' ],
+	[ 'starts_at = NULL', '23502' ], [ q{room = ''}, '23514' ], [ "kind = $ten_megabytes", '23514' ],
+	[ "note = $ten_megabytes", '23514' ], [ q{patient_id = id('b_patient')}, 'TX007' ], [ q{clinic_id = id('b')}, 'TX007' ],
+	[ q{created_by = 'x'}, 'TX007' ], [ 'ended_at = now()', 'TX007' ], [ q{plan_id = id('draft')}, 'TX010' ],
+	[ q{session_id = txplan.new_id()}, 'P0002' ], [ q{recall_id = txplan.new_id()}, 'P0002' ],
+	[ q{recall_id = id('closed_recall')}, 'TX004' ], [ q{professional_id = id('b_doctor')}, 'TX010' ]);
+case('appointments: DELETE', 'TX007', q{DELETE FROM txplan.appointments WHERE id = id('booked')});
+case('appointments: INSERT without a patient', '23502',
+	q{INSERT INTO txplan.appointments (clinic_id, starts_at, ends_at) VALUES (id('a'), '2031-01-01', '2031-01-02')});
+case('appointments: INSERT without a clinic', '23502',
+	q{INSERT INTO txplan.appointments (patient_id, starts_at, ends_at) VALUES (id('patient'), '2031-01-01', '2031-01-02')});
+case("contacts: UPDATE $_", 'TX007', update('contacts', 'contact', $_))
+  foreach (q{channel = 'sms'}, 'contacted_at = NULL', q{note = ''}, 'plan_id = NULL', 'id = txplan.new_id()');
+case('contacts: DELETE', 'TX007', q{DELETE FROM txplan.contacts WHERE id = id('contact')});
+case("contacts: INSERT $_->[0]", $_->[1],
+	"INSERT INTO txplan.contacts (clinic_id, plan_id, channel, $_->[0]) VALUES (id('a'), id('draft'), 'call', $_->[2])")
+  foreach (
+	[ 'contacted_at', '22008', q{'infinity'} ], [ 'next_contact_at', '22008', q{'-infinity'} ],
+	[ 'contacted_at', '', 'NULL' ], [ 'outcome', '23514', $ten_megabytes ], [ 'note', '23514', $ten_megabytes ],
+	[ 'corrects_id', 'P0002', 'txplan.new_id()' ], [ 'contacted_by', 'TX007', q{'x'} ]);
+case('contacts: INSERT without a plan', '23502',
+	q{INSERT INTO txplan.contacts (clinic_id, channel) VALUES (id('a'), 'call')});
+case('contacts: INSERT into a plan of another clinic', 'TX010',
+	q{INSERT INTO txplan.contacts (clinic_id, plan_id, channel) VALUES (id('a'), id('b_plan'), 'call')});
+case("recall_suggestions: $_", 'TX007', $_)
+  foreach ('UPDATE txplan.recall_suggestions SET due_on = NULL', 'DELETE FROM txplan.recall_suggestions');
+case("recall_rules: $_->[0]", $_->[1], "INSERT INTO txplan.recall_rules VALUES ($_->[0])")
+  foreach ([ q{'k', 'x', 0}, '23514' ], [ q{'k', 'x', 121}, '23514' ], [ q{'k', 'x', NULL}, '23502' ], [ q{'', 'x', 1}, '23514' ],
+	[ "$ten_megabytes, 'x', 1", '23514|54000' ], [ "'k', $ten_megabytes, 1", '23514' ], [ q{'שלום', ' ', 120}, '' ]);
 
 # Tables: values by INSERT, UPDATE, DELETE, COPY-like statements.
 

@@ -329,6 +329,7 @@ $subscriber->safe_psql(
 	DELETE FROM txplan.workflow_transitions;
 	DELETE FROM txplan.workflow_states;
 	DELETE FROM txplan.workflows;
+	DELETE FROM txplan.recall_rules;
 	DELETE FROM txplan.record_versions});
 $publisher->safe_psql(
 	'record', q{

@@ -95,6 +95,7 @@ DECLARE
 	the_plan uuid;
 	the_item uuid;
 	the_session uuid;
+	the_appointment uuid;
 	clinic_number integer;
 	n integer;
 BEGIN
@@ -161,6 +162,29 @@ BEGIN
 		the_plan := txplan.create_plan(the_clinic, people[1]);
 		PERFORM txplan.add_item(the_plan, filling);
 		DELETE FROM txplan.plans WHERE id = the_plan;
+
+		-- Contacts, one of them corrected; what was earned by mistake; appointments,
+		-- ended ones too; and a recall that one of them closes.
+		the_plan := txplan.create_plan(the_clinic, people[3], doctors[1], 'Extraction');
+		INSERT INTO txplan.items (clinic_id, plan_id, description, price, category_key)
+		VALUES (the_clinic, the_plan, 'Extraction', 60, 'surgery'),
+			(the_clinic, the_plan, 'Suture', 20, NULL);
+		PERFORM txplan.log_contact(the_plan, 'sms', corrects_id => txplan.log_contact(
+			the_plan, 'call', E'no "answer"\\', E'tab\there', '2031-05-01 10:00+02',
+			contacted_at => '2024-03-01 10:00+01'));
+		PERFORM txplan.confirm_plan(the_plan), txplan.accept_plan(the_plan);
+		the_appointment := txplan.book_appointment(people[3], '2031-03-03 10:00+01', '2031-03-03 11:00+01',
+			session_id => s.id, professional_id => doctors[1], room => '1', kind => 'surgery', note => 'ñ')
+		FROM txplan.sessions AS s JOIN txplan.items AS i ON i.id = s.item_id
+		WHERE s.plan_id = the_plan AND i.position = 1;
+		PERFORM txplan.complete_appointment(the_appointment, true);
+		PERFORM txplan.void_earned(e.id, E'wrong "patient"\n')
+		FROM txplan.earned_entries AS e WHERE e.plan_id = the_plan;
+		PERFORM txplan.cancel_appointment(txplan.book_appointment(people[3],
+			'2031-03-03 11:00+01', '2031-03-03 12:00+01', the_plan, room => '1'), 'flu');
+		PERFORM txplan.book_appointment(people[3], '2031-03-03 11:00+01', '2031-03-03 12:00+01',
+			professional_id => doctors[1], room => '1', recall_id => r.id)
+		FROM txplan.recall_suggestions AS r WHERE r.patient_id = people[3];
 
 		the_plan := txplan.create_plan(the_clinic, people[2], NULL, 'Recall', 'recall');
 		PERFORM txplan.add_item(the_plan, filling);
