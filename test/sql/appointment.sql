@@ -190,8 +190,9 @@ SELECT pg_temp.brief('SELECT txplan.move_appointment(%L, ''2031-06-01'')', :'sec
 SELECT pg_temp.brief('UPDATE txplan.appointments SET status = ''booked'' WHERE id = %L', :'first');
 SELECT pg_temp.brief('UPDATE txplan.appointments SET room = ''9'' WHERE id = %L', :'first');
 UPDATE txplan.appointments SET note = 'Allergic to latex and nuts' WHERE id = :'first';
--- An item's only pending session is meant; of several none is.  The item that is
--- finished by it says how.
+-- What is completed with an appointment has its money, its times and its sessions as
+-- anything that is completed.  An item's only pending session is meant; of several
+-- none is.  The item that is finished by it says how.
 SELECT txplan.book_appointment(:'pavel', '2031-05-02 10:00+02', '2031-05-02 11:00+02', item_id => :'item') AS last \gset
 SELECT txplan.complete_appointment(:'last', true) AS item_status;
 SELECT status, completed_via, completed_by FROM txplan.items WHERE id = :'item';
@@ -210,6 +211,17 @@ SELECT txplan.complete_session(id) FROM txplan.sessions WHERE item_id = :'two_it
 SELECT pg_temp.brief('SELECT txplan.complete_appointment(%L, true)', :'done_before');
 SELECT txplan.complete_appointment(:'done_before') AS item_status;
 SELECT count(*) AS entries FROM txplan.earned_entries WHERE item_id = :'two_item';
+-- Also while a budget locks the plan: what was agreed stays.
+SELECT txplan.create_plan(:'clinic', :'mary', NULL, 'Locked') AS locked \gset
+SELECT txplan.add_item(:'locked', NULL, 'Filling', 80) AS locked_item \gset
+SELECT txplan.confirm_plan(:'locked');
+SELECT txplan.generate_budget(:'locked') AS budget \gset
+SELECT txplan.send_budget(:'budget');
+SELECT pg_temp.brief('SELECT txplan.remove_item(%L)', :'locked_item');
+SELECT txplan.book_appointment(:'mary', '2031-05-07 10:00+02', '2031-05-07 11:00+02', item_id => :'locked_item') AS while_locked \gset
+SELECT txplan.move_appointment(:'while_locked', '2031-05-07 12:00+02');
+SELECT txplan.accept_budget(:'budget');
+SELECT txplan.complete_appointment(:'while_locked', true) AS item_status;
 -- Nothing is booked for what has ended.
 SELECT pg_temp.attempt('SELECT txplan.book_appointment(%L, ''2031-05-05 10:00'', ''2031-05-05 11:00'', session_id => %L)', :'pavel', :'preparation');
 SELECT pg_temp.brief('SELECT txplan.book_appointment(%L, ''2031-05-05 10:00'', ''2031-05-05 11:00'', item_id => %L)', :'pavel', :'item');

@@ -152,6 +152,15 @@ SELECT txplan.close_plan(:'second', 'rejected');
 SELECT txplan.log_contact(:'second', 'call') IS NOT NULL AS closed;
 SELECT status, items_total, items_completed, version FROM txplan.plans WHERE id = :'moved';
 
+-- While a budget locks the plan, too.
+SELECT txplan.create_plan(:'clinic', :'patient') AS locked \gset
+SELECT txplan.add_item(:'locked', NULL, 'Filling', 80) AS locked_item \gset
+SELECT txplan.confirm_plan(:'locked');
+SELECT txplan.generate_budget(:'locked') AS budget \gset
+SELECT txplan.send_budget(:'budget');
+SELECT pg_temp.brief('SELECT txplan.add_item(%L, NULL, ''More'', 1)', :'locked');
+SELECT txplan.log_contact(:'locked', 'call', 'thinks about it') IS NOT NULL AS logged;
+
 -- Together with a change of the plan in one statement.
 WITH c AS (INSERT INTO txplan.contacts (clinic_id, plan_id, channel, contacted_at) VALUES (:'clinic', :'plan', 'call', '2024-04-04 10:00+02') RETURNING plan_id)
 UPDATE txplan.plans AS p SET title = 'Called' FROM c WHERE p.id = c.plan_id;

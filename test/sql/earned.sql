@@ -146,6 +146,17 @@ SELECT i.price, sum(e.amount) AS earned FROM txplan.items AS i JOIN txplan.earne
 SELECT d ->> 'label' AS label, d ->> 'amount' AS amount, d ->> 'voided_at' IS NOT NULL AS voided, d ->> 'void_reason' AS reason
 FROM jsonb_array_elements(txplan.plan_detail(:'void_plan') -> 'executions') AS d;
 SELECT txplan.plan_detail(:'void_plan') -> 'plan' ->> 'earned' AS earned;
+-- A budget whose line is below what was earned is accepted once that is void.
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada') AS quoted \gset
+SELECT txplan.add_item(:'quoted', :'crown', NULL, 500) AS quoted_item \gset
+SELECT txplan.confirm_plan(:'quoted'), txplan.accept_plan(:'quoted');
+SELECT txplan.complete_session(id) FROM txplan.sessions WHERE item_id = :'quoted_item' AND sequence = 1;
+SELECT txplan.generate_budget(:'quoted') AS budget \gset
+UPDATE txplan.budget_lines SET unit_price = 100 WHERE budget_id = :'budget';
+SELECT pg_temp.brief('SELECT txplan.accept_budget(%L)', :'budget');
+SELECT txplan.void_earned(id, 'Price was agreed anew') IS NOT NULL AS void FROM txplan.earned_entries WHERE item_id = :'quoted_item';
+SELECT txplan.accept_budget(:'budget');
+SELECT i.price, s.sequence, s.status, s.amount FROM txplan.items AS i JOIN txplan.sessions AS s ON s.item_id = i.id WHERE i.id = :'quoted_item' ORDER BY 2;
 -- Also when item and plan are completed; rolled back, nothing is void.
 SELECT txplan.complete_item(:'other_item');
 SELECT status FROM txplan.plans WHERE id = :'void_plan';
@@ -201,6 +212,10 @@ SET TimeZone = 'America/Los_Angeles';
 SELECT professional_name, category_key, month, entries, amount FROM txplan.earned_by_month WHERE clinic_id = :'auckland' ORDER BY 3, 1, 2, 5;
 RESET TimeZone;
 SELECT sum(amount) AS earned, (SELECT sum(m.amount) FROM txplan.earned_by_month AS m WHERE m.clinic_id = :'auckland') AS by_month FROM txplan.earned_entries WHERE clinic_id = :'auckland';
+-- Whoever is responsible and what was done is known of every entry of a session, so
+-- nothing is missing in the report but what the item itself does not say.
+SELECT count(*) AS entries, count(*) FILTER (WHERE e.professional_id IS NOT DISTINCT FROM i.professional_id) AS with_its_doctor
+FROM txplan.earned_entries AS e JOIN txplan.items AS i ON i.id = e.item_id WHERE e.clinic_id = :'auckland';
 -- A reader sees by it what he sees of the tables, and no more.
 CREATE ROLE regress_txplan_reader;
 GRANT USAGE ON SCHEMA txplan TO regress_txplan_reader;
