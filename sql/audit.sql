@@ -1,5 +1,5 @@
 -- audit.sql: whether the rows of a record fit together, asked of the rows alone.
--- after: earned, budget, contact, recall
+-- after: earned, budget, contact, recall, inbox
 
 -- == extension ==
 
@@ -676,6 +676,10 @@ AS $$
 		-- Budgets.
 		SELECT b.clinic_id, b.plan_id, b.row_id, b.fault, b.detail, b.hint
 		FROM txplan.budget_faults(wanted_clinic) AS b
+		UNION ALL
+		-- Stages, counts and what is searched.
+		SELECT b.clinic_id, b.plan_id, b.row_id, b.fault, b.detail, b.hint
+		FROM txplan.inbox_faults(wanted_clinic) AS b
 		UNION ALL
 		-- History, by its chains.
 		SELECT f.clinic_id, f.plan, f.row_id, 'history: ' || f.fault,

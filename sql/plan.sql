@@ -152,9 +152,13 @@ COMMENT ON CONSTRAINT plans_pkey ON txplan.plans IS 'A plan belongs to one clini
 ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS budget_id uuid;
 ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS budget_status text;
 ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS next_contact_at timestamptz;
+ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS stage text;
+ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS search_text text;
 COMMENT ON COLUMN txplan.plans.budget_id IS 'The budget that is live, else the last that was';
 COMMENT ON COLUMN txplan.plans.budget_status IS 'The status of that budget; sent or accepted locks the plan';
 COMMENT ON COLUMN txplan.plans.next_contact_at IS 'When to contact the patient again, as the latest contact says';
+COMMENT ON COLUMN txplan.plans.stage IS 'draft, pending, active, completed or closed: what its status means in any workflow';
+COMMENT ON COLUMN txplan.plans.search_text IS 'What it is found by: its number and that of its budget, as fold_text() has them';
 PERFORM txplan.ensure_constraint('plans', 'plans_number_unique_per_clinic',
 	'UNIQUE (clinic_id, number)',
 	'A number means one plan of the clinic');
@@ -182,6 +186,9 @@ PERFORM txplan.ensure_constraint('plans', 'plans_counters_fit',
 PERFORM txplan.ensure_constraint('plans', 'plans_history_head_is_sha256',
 	'CHECK (history_length >= 0 AND (history_length = 0) = (history_head IS NULL) AND pg_catalog.octet_length(history_head) = 32)',
 	'A chain that has rows has a head of 32 bytes');
+PERFORM txplan.ensure_constraint('plans', 'plans_stage_known',
+	'CHECK (stage = ANY (ARRAY[''draft'', ''pending'', ''active'', ''completed'', ''closed'']))',
+	'A plan is draft, pending, active, completed or closed');
 CREATE INDEX IF NOT EXISTS plans_by_clinic_and_status
 	ON txplan.plans (clinic_id, status, status_changed_at);
 COMMENT ON INDEX txplan.plans_by_clinic_and_status IS 'A clinic''s plans by state';

@@ -87,7 +87,8 @@ BEGIN
 		('contacts', '{id,clinic_id,plan_id,channel,contacted_at}'),
 		('appointments', '{id,clinic_id,patient_id,starts_at,ends_at,status}'),
 		('recall_rules', '{category_key,reason,months}'),
-		('recall_suggestions', '{id,clinic_id,item_id,due_on}')
+		('recall_suggestions', '{id,clinic_id,item_id,due_on}'),
+		('plan_count_changes', '{id,clinic_id,stage,change}')
 	) AS t (name, columns);
 
 	-- @record sections@
@@ -99,7 +100,8 @@ BEGIN
 		'sessions', 'earned_entries', 'event_origins', 'consumers',
 		'consumer_slots', 'consumer_batches', 'consumer_retries',
 		'consumer_dead', 'event_removals', 'budgets', 'budget_lines', 'contacts',
-		'appointments', 'recall_rules', 'recall_suggestions']
+		'appointments', 'recall_rules', 'recall_suggestions',
+		'plan_count_changes']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON txplan.%I '

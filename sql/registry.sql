@@ -1,5 +1,5 @@
 -- registry.sql: clinics, the people who treat and the people who are treated.
--- after: id
+-- after: fold
 
 -- == extension ==
 
@@ -11,8 +11,9 @@ AS 'MODULE_PATHNAME', 'txplan_registry_check';
 COMMENT ON FUNCTION txplan.registry_check() IS
 'Trigger: checks a row of clinics, professionals or patients.
 
-Keeps id, clinic and creation time as they are (TX007), sets updated_at and
-refuses a time zone that the server does not know (22023).';
+Keeps id, clinic and creation time as they are (TX007), sets updated_at and what
+a patient is found by, and refuses a time zone that the server does not know
+(22023).';
 
 CREATE FUNCTION txplan.create_clinic(
 	name text,
@@ -194,6 +195,9 @@ COMMENT ON COLUMN txplan.patients.archived_at IS 'Since when the patient is arch
 COMMENT ON COLUMN txplan.patients.created_at IS 'When the row was made';
 COMMENT ON COLUMN txplan.patients.updated_at IS 'When the row was last changed';
 COMMENT ON CONSTRAINT patients_pkey ON txplan.patients IS 'A patient belongs to one clinic';
+-- What later versions added.
+ALTER TABLE txplan.patients ADD COLUMN IF NOT EXISTS search_text text;
+COMMENT ON COLUMN txplan.patients.search_text IS 'What the patient is found by: names and phone, as fold_patient() has them; the engine writes it';
 PERFORM txplan.ensure_constraint('patients', 'patients_of_a_clinic',
 	'FOREIGN KEY (clinic_id) REFERENCES txplan.clinics (id)',
 	'The clinic exists');

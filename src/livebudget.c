@@ -20,7 +20,10 @@ static bool filling = false;
 static int filling_depth = 0; /* triggers around the INSERT it belongs to */
 
 SAVED_QUERY(point_plan,
-			"UPDATE txplan.plans SET budget_id = $3, budget_status = $4 "
+			"UPDATE txplan.plans SET budget_id = $3, budget_status = $4, "
+			"search_text = txplan.fold_text(pg_catalog.concat_ws(' ', number, "
+			"(SELECT b.number FROM txplan.budgets AS b "
+			"WHERE b.id" EQ "$3 AND b.clinic_id" EQ "$2))) "
 			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
 			UUIDOID, UUIDOID, UUIDOID, TEXTOID);
 

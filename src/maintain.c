@@ -25,6 +25,7 @@
 #include "partition.h"
 #include "retention.h"
 #include "spi.h"
+#include "stage.h"
 #include "sweep.h"
 #include "upkeep.h"
 
@@ -612,6 +613,7 @@ txplan_maintain(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	}
 	EnsureOrigin();
+	FoldStageCounts();
 	nest = ShortenLocks(PATIENCE);
 	PassConsumers(fcinfo);
 	locked = MaintainMonths(fcinfo, PG_GETARG_TIMESTAMPTZ(0));

@@ -17,11 +17,13 @@
 #include "actor.h"
 #include "error.h"
 #include "event.h"
+#include "fold.h"
 #include "guard.h"
 #include "number.h"
 #include "planfacts.h"
 #include "registry.h"
 #include "spi.h"
+#include "stage.h"
 #include "transition.h"
 
 SAVED_QUERY(find_conflicts,
@@ -66,12 +68,13 @@ static const PlanColumn fixed_columns[] = { PLAN_ID, PLAN_CLINIC_ID,
 											PLAN_PATIENT_ID, PLAN_WORKFLOW };
 
 static const PlanColumn engine_columns[] = {
-	PLAN_NUMBER,		  PLAN_CONFIRMED_AT,   PLAN_ACTIVATED_AT,
-	PLAN_COMPLETED_AT,	  PLAN_CLOSED_AT,	   PLAN_STATUS_CHANGED_AT,
-	PLAN_LAST_CONTACT_AT, PLAN_ITEMS_TOTAL,	   PLAN_ITEMS_COMPLETED,
-	PLAN_ITEMS_CANCELLED, PLAN_HISTORY_LENGTH, PLAN_HISTORY_HEAD,
-	PLAN_CREATED_BY,	  PLAN_CREATED_AT,	   PLAN_BUDGET_ID,
-	PLAN_BUDGET_STATUS,	  PLAN_NEXT_CONTACT_AT
+	PLAN_NUMBER,		  PLAN_CONFIRMED_AT,	PLAN_ACTIVATED_AT,
+	PLAN_COMPLETED_AT,	  PLAN_CLOSED_AT,		PLAN_STATUS_CHANGED_AT,
+	PLAN_LAST_CONTACT_AT, PLAN_ITEMS_TOTAL,		PLAN_ITEMS_COMPLETED,
+	PLAN_ITEMS_CANCELLED, PLAN_HISTORY_LENGTH,	PLAN_HISTORY_HEAD,
+	PLAN_CREATED_BY,	  PLAN_CREATED_AT,		PLAN_BUDGET_ID,
+	PLAN_BUDGET_STATUS,	  PLAN_NEXT_CONTACT_AT, PLAN_STAGE,
+	PLAN_SEARCH_TEXT
 };
 
 #define ENGINE_HINT                                         \
@@ -211,7 +214,9 @@ CheckInsert(Row *row)
 	CheckFormer(id, clinic_id);
 
 	SetRowText(row, PLAN_STATUS, initial->name);
+	SetRowText(row, PLAN_STAGE, StageOf(initial, false));
 	SetRowText(row, PLAN_NUMBER, IssueNumber(NUMBER_PLAN, id, clinic_id));
+	SetRowText(row, PLAN_SEARCH_TEXT, FoldText(RowText(row, PLAN_NUMBER)));
 	SetRow(row, PLAN_STATUS_CHANGED_AT, TimestampTzGetDatum(now));
 	SetRow(row, PLAN_UPDATED_AT, TimestampTzGetDatum(now));
 	SetRowText(row, PLAN_CREATED_BY, CurrentActor());
@@ -309,6 +314,7 @@ SetStamps(Row *row, const Row *old_row, const Workflow *workflow,
 	Datum at = TimestampTzGetDatum(now);
 
 	SetRow(row, PLAN_STATUS_CHANGED_AT, at);
+	SetRowText(row, PLAN_STAGE, StageOf(to, closes));
 	if (to->initial)
 	{
 		SetRowNull(row, PLAN_CONFIRMED_AT);

@@ -17,6 +17,7 @@
 #include "livebudget.h"
 #include "number.h"
 #include "spi.h"
+#include "stage.h"
 #include "transition.h"
 
 SAVED_QUERY(hold_treatments,
@@ -458,6 +459,7 @@ txplan_plans_settle(PG_FUNCTION_ARGS)
 	MemoryContext each;
 	MemoryContext old;
 	ChangedRows changes;
+	StageCounts counts = { 0 };
 	Row old_row;
 	Row new_row;
 
@@ -470,12 +472,18 @@ txplan_plans_settle(PG_FUNCTION_ARGS)
 	OpenChanges(&changes, trigger, TABLE_PLANS);
 	while (NextChange(&changes, &old_row, &new_row))
 	{
+		CountStages(&counts,
+					TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? NULL :
+																 &old_row,
+					TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? NULL :
+																 &new_row);
 		old = MemoryContextSwitchTo(each);
 		SettleRow(trigger, &old_row, &new_row);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(each);
 	}
 	CloseChanges(&changes);
+	WriteStageCounts(&counts);
 	MemoryContextDelete(each);
 	return PointerGetDatum(NULL);
 }

@@ -58,7 +58,9 @@ static const char *const table_names[TABLE_COUNT] = { "clinics",
 													  "contacts",
 													  "appointments",
 													  "recall_rules",
-													  "recall_suggestions" };
+													  "recall_suggestions",
+													  "plan_count_changes",
+													  "workflow_states" };
 
 /*
  * The triggers that hold the rules.  DROP EXTENSION ... CASCADE takes them and
@@ -108,6 +110,8 @@ static const RuleTrigger rule_triggers[] = {
 	{ TABLE_BUDGET_LINES, "budget_lines_inserted" },
 	{ TABLE_BUDGET_LINES, "budget_lines_updated" },
 	{ TABLE_BUDGET_LINES, "budget_lines_deleted" },
+	{ TABLE_PLAN_COUNT_CHANGES, "plan_count_changes_engine_only" },
+	{ TABLE_WORKFLOW_STATES, "workflow_states_restage" },
 };
 
 typedef struct RecordState

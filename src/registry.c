@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "error.h"
+#include "fold.h"
 #include "spi.h"
 
 SAVED_QUERY(find_clinic, "SELECT 1 FROM txplan.clinics AS c WHERE c.id" EQ "$1",
@@ -197,6 +198,31 @@ SetTime(TriggerData *trigger, HeapTuple tuple, const char *column,
 }
 
 /*
+ * SetSearchText sets what a patient is found by; other tables have no such
+ * column.
+ */
+static HeapTuple
+SetSearchText(TriggerData *trigger, HeapTuple tuple)
+{
+	TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
+	int attribute = SPI_fnumber(descriptor, "search_text");
+	static const char *const names[] = { "first_name", "last_name", "phone" };
+	char *parts[3];
+	Datum value;
+	bool isnull = false;
+	int i;
+
+	if (attribute <= 0)
+		return tuple;
+	for (i = 0; i < (int) lengthof(names); i++)
+		parts[i] =
+			SPI_getvalue(tuple, descriptor, SPI_fnumber(descriptor, names[i]));
+	value = CStringGetTextDatum(FoldPatient(parts[0], parts[1], parts[2]));
+	return heap_modify_tuple_by_cols(tuple, descriptor, 1, &attribute, &value,
+									 &isnull);
+}
+
+/*
  * CheckRegistryRow checks a row of the registry or the catalog, which a trigger
  * has at hand, and returns it as it is to be written.
  */
@@ -206,14 +232,14 @@ CheckRegistryRow(TriggerData *trigger)
 	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
 		CheckTimeZone(trigger, trigger->tg_trigtuple);
-		return trigger->tg_trigtuple;
+		return SetSearchText(trigger, trigger->tg_trigtuple);
 	}
 	CheckUnchanged(trigger, "id");
 	CheckUnchanged(trigger, "clinic_id");
 	CheckUnchanged(trigger, "created_at");
 	CheckTimeZone(trigger, trigger->tg_newtuple);
-	return SetTime(trigger, trigger->tg_newtuple, "updated_at",
-				   GetCurrentTimestamp());
+	return SetTime(trigger, SetSearchText(trigger, trigger->tg_newtuple),
+				   "updated_at", GetCurrentTimestamp());
 }
 
 /*

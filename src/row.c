@@ -56,6 +56,8 @@ static const char *const plan_columns[] = { "id",
 											"budget_id",
 											"budget_status",
 											"next_contact_at",
+											"stage",
+											"search_text",
 											NULL };
 
 static const char *const item_columns[] = { "id",

@@ -18,7 +18,7 @@
 
 #include "record.h"
 
-#define ROW_COLUMNS_MAX 32
+#define ROW_COLUMNS_MAX 40
 
 typedef enum PlanColumn
 {
@@ -52,6 +52,8 @@ typedef enum PlanColumn
 	PLAN_BUDGET_ID,
 	PLAN_BUDGET_STATUS,
 	PLAN_NEXT_CONTACT_AT,
+	PLAN_STAGE,
+	PLAN_SEARCH_TEXT,
 } PlanColumn;
 
 typedef enum ItemColumn

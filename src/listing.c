@@ -1,0 +1,345 @@
+/*
+ * listing.c
+ *		What the lists of plans share: their filters, their pages, their cursors.
+ *
+ * A page goes on behind a cursor, which is the place of the last row in the order
+ * of the list, not a number of rows: so no plan is shown twice or skipped that did
+ * not itself move meanwhile.
+ */
+#include "listing.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "port/pg_bswap.h"
+#include "port/pg_crc32c.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+
+#include "error.h"
+#include "fold.h"
+#include "registry.h"
+
+#define SEARCH_MAX_CHARS 200
+#define PAGE_SIZE_MAX 1000
+#define PAGE_SIZE 50
+
+/* Of a word that finds no more, all plans are looked at; else all are gone over */
+#define RARE_MAX 1000
+
+/* A cursor's bytes: a time, an id, and a sum over them, clinic and list */
+#define CURSOR_BYTES (8 + UUID_LEN + 4)
+
+SAVED_QUERY(read_days,
+			"SELECT ($2::pg_catalog.timestamp AT TIME ZONE c.time_zone), "
+			"(($3" PLUS "1)::pg_catalog.timestamp AT TIME ZONE c.time_zone) "
+			"FROM txplan.clinics AS c WHERE c.id" EQ "$1",
+			UUIDOID, DATEOID, DATEOID);
+
+SAVED_QUERY(count_found,
+			"SELECT (SELECT pg_catalog.count(*) FROM (SELECT "
+			"FROM txplan.patients AS t WHERE t.clinic_id" EQ "$1 "
+			"AND t.search_text" LIKE_ "$2 LIMIT $3) AS a)" PLUS
+			"(SELECT pg_catalog.count(*) FROM (SELECT "
+			"FROM txplan.plans AS p WHERE p.clinic_id" EQ "$1 "
+			"AND p.search_text" LIKE_ "$2 LIMIT $3) AS b)",
+			UUIDOID, TEXTOID, INT8OID);
+
+/*
+ * SetListValue sets the Nth value of the list's query, counted from 1.
+ */
+void
+SetListValue(PlanList *list, int n, Datum value)
+{
+	list->values[n - 1] = value;
+	list->nulls[n - 1] = ' ';
+}
+
+/*
+ * SetListNull sets it to NULL.
+ */
+void
+SetListNull(PlanList *list, int n)
+{
+	list->values[n - 1] = (Datum) 0;
+	list->nulls[n - 1] = 'n';
+}
+
+/*
+ * SetDays sets from when and until when plans were made, by days of the clinic.
+ */
+static void
+SetDays(PlanList *list, FunctionCallInfo fcinfo, const ListArguments *arguments)
+{
+	Datum values[3];
+	char nulls[4] = " nn";
+	Datum bounds[2];
+	bool missing[2];
+	bool from = !PG_ARGISNULL(arguments->created_from);
+	bool to = !PG_ARGISNULL(arguments->created_to);
+
+	SetListValue(list, 3, TimestampTzGetDatum(DT_NOBEGIN));
+	SetListValue(list, 4, TimestampTzGetDatum(DT_NOEND));
+	if (!from && !to)
+		return;
+	values[0] = list->values[0];
+	values[1] = values[2] = (Datum) 0;
+	if (from)
+	{
+		values[1] = PG_GETARG_DATUM(arguments->created_from);
+		nulls[1] = ' ';
+	}
+	if (to)
+	{
+		values[2] = PG_GETARG_DATUM(arguments->created_to);
+		nulls[2] = ' ';
+	}
+	if (!QueryRow(&read_days, AS_OWNER, values, nulls, bounds, missing))
+		RaiseMissing("clinic", list->clinic_id);
+	if (!missing[0])
+		SetListValue(list, 3, bounds[0]);
+	if (!missing[1])
+		SetListValue(list, 4, bounds[1]);
+	list->filtered = true;
+}
+
+/*
+ * Pattern is a word as LIKE looks for it anywhere, its own % and _ being plain.
+ */
+static Datum
+Pattern(const char *word)
+{
+	StringInfoData pattern;
+
+	initStringInfo(&pattern);
+	appendStringInfoChar(&pattern, '%');
+	for (; *word != '\0'; word++)
+	{
+		if (*word == '%' || *word == '_' || *word == '\\')
+			appendStringInfoChar(&pattern, '\\');
+		appendStringInfoChar(&pattern, *word);
+	}
+	appendStringInfoChar(&pattern, '%');
+	return PointerGetDatum(cstring_to_text_with_len(pattern.data, pattern.len));
+}
+
+/*
+ * CompareWords puts the longest pattern first: it is likely to be the rarest.
+ */
+static int
+CompareWords(const void *left, const void *right)
+{
+	Size a = VARSIZE_ANY_EXHDR(DatumGetPointer(*(const Datum *) left));
+	Size b = VARSIZE_ANY_EXHDR(DatumGetPointer(*(const Datum *) right));
+
+	return a > b ? -1 : a < b;
+}
+
+/*
+ * SetWords sets the patterns of the words to search for, if there are any.
+ */
+static void
+SetWords(PlanList *list, FunctionCallInfo fcinfo, int search)
+{
+	Datum words[SEARCH_MAX_CHARS];
+	char *folded;
+	char *word;
+	char *rest = NULL;
+	int n = 0;
+
+	SetListNull(list, 5);
+	CheckTextArgument(fcinfo, search, "search", SEARCH_MAX_CHARS, true);
+	if (PG_ARGISNULL(search))
+		return;
+	folded = FoldText(text_to_cstring(PG_GETARG_TEXT_PP(search)));
+	for (word = strtok_r(folded, " ", &rest);
+		 word != NULL && n < SEARCH_MAX_CHARS;
+		 word = strtok_r(NULL, " ", &rest))
+		words[n++] = Pattern(word);
+	if (n == 0)
+		return;
+	qsort(words, n, sizeof(Datum), CompareWords);
+	SetListValue(list, 5, ArrayOf(words, NULL, n, TEXTOID));
+	list->searches = list->filtered = true;
+}
+
+/*
+ * SumOfCursor tells a cursor of this list from others and from what is none.
+ */
+static uint32
+SumOfCursor(const PlanList *list, const char *place)
+{
+	pg_crc32c sum;
+
+	INIT_CRC32C(sum);
+	COMP_CRC32C(sum, list->name, strlen(list->name));
+	COMP_CRC32C(sum, list->clinic_id, UUID_LEN);
+	COMP_CRC32C(sum, place, CURSOR_BYTES - 4);
+	FIN_CRC32C(sum);
+	return sum;
+}
+
+/*
+ * MakeCursor writes the place of a row in the order of its list.
+ */
+static Datum
+MakeCursor(const PlanList *list, TimestampTz at, const pg_uuid_t *id)
+{
+	char bytes[CURSOR_BYTES];
+	char written[CURSOR_BYTES * 2];
+	uint64 time = pg_hton64((uint64) at);
+	uint32 sum;
+
+	memcpy(bytes, &time, 8);
+	memcpy(bytes + 8, id, UUID_LEN);
+	sum = pg_hton32(SumOfCursor(list, bytes));
+	memcpy(bytes + 8 + UUID_LEN, &sum, 4);
+	(void) hex_encode(bytes, CURSOR_BYTES, written);
+	return PointerGetDatum(cstring_to_text_with_len(written, CURSOR_BYTES * 2));
+}
+
+/*
+ * SetAfter reads a cursor, and raises 22023 for what is none of this list.
+ */
+static void
+SetAfter(PlanList *list, FunctionCallInfo fcinfo, int after)
+{
+	char bytes[CURSOR_BYTES];
+	char *given;
+	uint64 time;
+	uint32 sum = 0;
+
+	if (PG_ARGISNULL(after))
+		return;
+	given = text_to_cstring(PG_GETARG_TEXT_PP(after));
+	list->has_after = strlen(given) == CURSOR_BYTES * 2 &&
+					  strspn(given, "0123456789abcdef") == CURSOR_BYTES * 2;
+	if (list->has_after)
+	{
+		(void) hex_decode(given, CURSOR_BYTES * 2, bytes);
+		memcpy(&sum, bytes + 8 + UUID_LEN, 4);
+		list->has_after = pg_ntoh32(sum) == SumOfCursor(list, bytes);
+	}
+	if (!list->has_after)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"after\" is no cursor of \"%s\"",
+						list->name),
+				 errdetail("A cursor goes with the clinic and the list whose row "
+						   "it came with."),
+				 errhint("Give the cursor of the last row as it was, or NULL for "
+						 "the first page.")));
+	memcpy(&time, bytes, 8);
+	list->after_at = (TimestampTz) pg_ntoh64(time);
+	memcpy(&list->after_id, bytes + 8, UUID_LEN);
+}
+
+/*
+ * SetPageSize reads how many rows a page has.
+ */
+static void
+SetPageSize(PlanList *list, FunctionCallInfo fcinfo, int page_size)
+{
+	list->page_size =
+		PG_ARGISNULL(page_size) ? PAGE_SIZE : PG_GETARG_INT32(page_size);
+	if (list->page_size < 1 || list->page_size > PAGE_SIZE_MAX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("page_size must be 1 to %d", PAGE_SIZE_MAX),
+						errdetail("It is %d.", list->page_size),
+						errhint("Leave it out for %d.", PAGE_SIZE)));
+}
+
+/*
+ * OpenList checks the arguments that lists share, and raises what they raise.  The
+ * first argument is the clinic.
+ */
+void
+OpenList(PlanList *list, FunctionCallInfo fcinfo, const char *name,
+		 const ListArguments *arguments)
+{
+	memset(list, 0, sizeof(PlanList));
+	list->name = name;
+	list->clinic_id = PG_GETARG_UUID_P(0);
+	SetListValue(list, 1, PG_GETARG_DATUM(0));
+	SetListNull(list, 2);
+	if (arguments->page_size >= 0)
+		SetPageSize(list, fcinfo, arguments->page_size);
+	if (arguments->after >= 0)
+		SetAfter(list, fcinfo, arguments->after);
+	SetWords(list, fcinfo, arguments->search);
+	CheckClinic(list->clinic_id);
+	if (!PG_ARGISNULL(arguments->professional_id))
+	{
+		SetListValue(list, 2, PG_GETARG_DATUM(arguments->professional_id));
+		list->filtered = true;
+	}
+	SetDays(list, fcinfo, arguments);
+}
+
+/*
+ * FindRareWord finds a word that so few patients and plans have that it is better
+ * to look at all of these than to go over the list until a page is full.
+ */
+bool
+FindRareWord(const PlanList *list, Datum *pattern)
+{
+	Datum arguments[3];
+	Datum *words;
+	Datum found;
+	bool isnull;
+	int n;
+	int i;
+
+	if (!list->searches)
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(list->values[4]), TEXTOID, -1, false,
+					  TYPALIGN_INT, &words, NULL, &n);
+	arguments[0] = list->values[0];
+	arguments[2] = Int64GetDatum(RARE_MAX + 1);
+	for (i = 0; i < n; i++)
+	{
+		arguments[1] = words[i];
+		if (QueryRow(&count_found, AS_CALLER, arguments, NULL, &found,
+					 &isnull) &&
+			DatumGetInt64(found) <= RARE_MAX)
+		{
+			*pattern = words[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * ReturnList makes the rows of a query the function's result, each with its cursor
+ * behind: the time and the id by which the list is ordered are in the given
+ * columns.  The query runs as the caller.
+ */
+void
+ReturnList(PlanList *list, FunctionCallInfo fcinfo, SavedQuery *query,
+		   int at_column, int id_column)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint64 rows;
+	uint64 row;
+
+	list->nulls[query->nargs] = '\0';
+	InitMaterializedSRF(fcinfo, 0);
+	ConnectSpi();
+	rows = RunQuery(query, AS_CALLER, list->values, list->nulls);
+	for (row = 0; row < rows; row++)
+	{
+		Datum columns[LIST_COLUMN_COUNT + 4];
+		bool isnull[LIST_COLUMN_COUNT + 4];
+		int last = result->setDesc->natts - 1;
+
+		FetchRow(row, columns, isnull);
+		columns[last] =
+			MakeCursor(list, DatumGetTimestampTz(columns[at_column]),
+					   DatumGetUUIDP(columns[id_column]));
+		isnull[last] = false;
+		tuplestore_putvalues(result->setResult, result->setDesc, columns,
+							 isnull);
+	}
+	FinishSpi();
+}

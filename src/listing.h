@@ -1,0 +1,94 @@
+/*
+ * listing.h
+ *		What the lists of plans share: their filters, their pages, their cursors.
+ */
+#ifndef TXPLAN_LISTING_H
+#define TXPLAN_LISTING_H
+
+#include "compat.h"
+
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "spi.h"
+
+#define GE " OPERATOR(pg_catalog.>=) "
+#define LIKE_ " OPERATOR(pg_catalog.~~) "
+
+/*
+ * The values that every query of a list takes first: $1 the clinic, $2 the
+ * professional, $3 and $4 from when and until when plans were made, $5 the
+ * patterns of all words.  What a list adds comes behind.
+ */
+#define LIST_VALUES 5
+#define LIST_TYPES \
+	UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID
+
+/* The filters, of a plan p whose id is in column ID */
+#define LISTED(id)                                                             \
+	"p.clinic_id" EQ "$1 "                                                     \
+	"AND ($2 IS NULL OR p.professional_id" EQ "$2 OR EXISTS (SELECT "          \
+	"FROM txplan.items AS i WHERE i.plan_id" EQ "p." id " AND i.clinic_id" EQ  \
+	"$1 AND i.professional_id" EQ "$2 "                                        \
+	"AND i.status" NE "'cancelled')) "                                         \
+	"AND p.created_at" GE "$3 AND p.created_at" LT "$4 "                       \
+	"AND ($5 IS NULL OR EXISTS (SELECT FROM txplan.patients AS t "             \
+	"WHERE t.id" EQ "p.patient_id AND t.clinic_id" EQ "$1 "                    \
+	"AND pg_catalog.concat_ws(' ', t.search_text, p.search_text)" LIKE_ "ALL " \
+	"($5))) "
+
+/* What inbox() and pipeline() show of a plan, from the view inbox_rows as r */
+#define LIST_COLUMNS                                                        \
+	"r.plan_id, r.number, r.title, r.status, r.closure_reason, "            \
+	"r.status_changed_at, r.days_in_status, r.patient_id, r.patient_name, " \
+	"r.patient_phone, r.professional_id, r.professional_name, "             \
+	"r.professionals, r.items_total, r.items_completed, r.total, "          \
+	"r.budget_id, r.budget_status, r.budget_total, r.budget_valid_until, "  \
+	"r.last_contact_at, r.last_contact_channel, r.next_appointment_at, "    \
+	"r.created_at"
+#define LIST_COLUMN_COUNT 24
+
+/* The plans that a rare word finds, whose pattern is in value N */
+#define FOUND_BY(n)                                                 \
+	"found AS MATERIALIZED ("                                       \
+	"SELECT p.id FROM txplan.patients AS t "                        \
+	"JOIN txplan.plans AS p ON p.patient_id" EQ "t.id "             \
+	"AND p.clinic_id" EQ "t.clinic_id "                             \
+	"WHERE t.clinic_id" EQ "$1 AND t.search_text" LIKE_ n " UNION " \
+	"SELECT p.id FROM txplan.plans AS p "                           \
+	"WHERE p.clinic_id" EQ "$1 AND p.search_text" LIKE_ n ") "
+
+/* Where the arguments of a list stand, -1 for what it does not take */
+typedef struct ListArguments
+{
+	int search;
+	int professional_id;
+	int created_from;
+	int created_to;
+	int page_size;
+	int after;
+} ListArguments;
+
+typedef struct PlanList
+{
+	const char *name; /* of the tab or column, for its cursors */
+	const pg_uuid_t *clinic_id;
+	Datum values[QUERY_ARGS_MAX]; /* the first LIST_VALUES are filled in */
+	char nulls[QUERY_ARGS_MAX + 1];
+	bool filtered; /* by anything */
+	bool searches;
+	int page_size;
+	bool has_after;
+	TimestampTz after_at;
+	pg_uuid_t after_id;
+} PlanList;
+
+extern void OpenList(PlanList *list, FunctionCallInfo fcinfo, const char *name,
+					 const ListArguments *arguments);
+extern void SetListValue(PlanList *list, int n, Datum value);
+extern void SetListNull(PlanList *list, int n);
+extern bool FindRareWord(const PlanList *list, Datum *pattern);
+extern void ReturnList(PlanList *list, FunctionCallInfo fcinfo,
+					   SavedQuery *query, int at_column, int id_column);
+
+#endif /* TXPLAN_LISTING_H */

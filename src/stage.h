@@ -1,0 +1,39 @@
+/*
+ * stage.h
+ *		What a plan's status means in any workflow, and how many plans are where.
+ */
+#ifndef TXPLAN_STAGE_H
+#define TXPLAN_STAGE_H
+
+#include "compat.h"
+
+#include "row.h"
+#include "workflow.h"
+
+#define STAGES 5
+
+/* By how many the plans of a clinic changed in each stage */
+typedef struct ClinicCounts
+{
+	pg_uuid_t clinic_id;
+	int64 change[STAGES];
+} ClinicCounts;
+
+/* What a statement changed; all zero at first */
+typedef struct StageCounts
+{
+	int nclinics;
+	int room;
+	ClinicCounts *clinics;
+} StageCounts;
+
+extern const char *StageOf(const WorkflowState *state, bool closes);
+extern int StageNumber(const char *stage);
+extern const char *StageName(int number);
+
+extern void CountStages(StageCounts *counts, const Row *old_row,
+						const Row *new_row);
+extern void WriteStageCounts(const StageCounts *counts);
+extern void FoldStageCounts(void);
+
+#endif /* TXPLAN_STAGE_H */
