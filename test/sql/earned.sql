@@ -106,6 +106,21 @@ SELECT t, pg_temp.brief('DELETE FROM txplan.%I WHERE %s', t, w)
 FROM (VALUES ('sessions', format('plan_id = %L', :'plan')), ('items', format('plan_id = %L', :'plan')), ('plans', format('id = %L', :'plan'))) AS v (t, w);
 
 
+-- A record of before there were voids is brought up to date.
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DELETE FROM txplan.earned_entries WHERE voids_id IS NOT NULL;
+SET LOCAL session_replication_role = origin;
+ALTER TABLE txplan.earned_entries DROP COLUMN voids_id, DROP COLUMN reason;
+ALTER TABLE txplan.earned_entries ADD CONSTRAINT earned_entries_once_per_session UNIQUE (session_id, clinic_id);
+ALTER TABLE txplan.earned_entries ADD CONSTRAINT earned_entries_amount_in_range CHECK (amount BETWEEN 0 AND 9999999999.99);
+SET LOCAL client_min_messages = error;
+SELECT txplan.install() = txplan.version() AS installed;
+SELECT pg_get_indexdef('txplan.earned_entries_once_per_session'::regclass) AS once;
+SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conrelid = 'txplan.earned_entries'::regclass AND (conname LIKE '%void%' OR conname LIKE '%amount%') ORDER BY 1;
+SELECT txplan.void_earned(id, 'As ever') IS NOT NULL AS void FROM txplan.earned_entries WHERE item_id = :'free_item';
+ROLLBACK;
+
 -- Voiding books the opposite and keeps both; the session stays completed.
 CREATE TEMP VIEW entries AS
 	SELECT i.plan_id, e.description, e.amount, e.voids_id IS NOT NULL AS void, e.reason, d.name AS doctor
