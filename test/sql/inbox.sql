@@ -118,8 +118,9 @@ VALUES ('c0000000-0000-0000-0000-000000000001', :'clinic', :'lukasz', 'call', '2
 	('c0000000-0000-0000-0000-000000000002', :'clinic', :'lukasz', 'sms', '2026-01-06 10:00Z', 'x', NULL),
 	('c0000000-0000-0000-0000-000000000003', :'clinic', :'lukasz', 'email', '2026-01-06 09:00Z', 'x', 'c0000000-0000-0000-0000-000000000002');
 UPDATE txplan.plans SET last_contact_at = '2026-01-06 09:00Z', title = 'Molar' WHERE id = :'lukasz';
-INSERT INTO txplan.appointments (clinic_id, patient_id, plan_id, starts_at, ends_at, status, created_by)
-SELECT :'clinic', p.patient_id, p.id, a.day::timestamptz, a.day::timestamptz + interval '1 hour', a.status, 'x'
+INSERT INTO txplan.appointments (clinic_id, patient_id, plan_id, starts_at, ends_at, status, ended_at, ended_by, created_by)
+SELECT :'clinic', p.patient_id, p.id, a.day::timestamptz, a.day::timestamptz + interval '1 hour', a.status,
+	CASE a.status WHEN 'cancelled' THEN now() END, CASE a.status WHEN 'cancelled' THEN 'x' END, 'x'
 FROM txplan.plans AS p, (VALUES ('2020-01-01 10:00Z', 'booked'), ('2200-03-01 10:00Z', 'booked'), ('2200-02-01 10:00Z', 'booked'),
 	('2200-01-01 10:00Z', 'cancelled')) AS a (day, status)
 WHERE p.id = :'lukasz';

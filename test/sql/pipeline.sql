@@ -88,9 +88,12 @@ UPDATE txplan.budgets SET sent_at = now() - interval '6 days' WHERE id = :'budge
 SELECT pg_temp.columns('pending') AS sent_6_days_ago;
 UPDATE txplan.budgets SET sent_at = now() - interval '7 days 1 minute' WHERE id = :'budget';
 SELECT pg_temp.columns('pending') AS sent_7_days_ago;
-UPDATE txplan.plans SET last_contact_at = now() - interval '1 day', next_contact_at = now() + interval '1 day' WHERE id = :'plan';
+RESET session_replication_role;
+SELECT txplan.log_contact(:'plan', 'call', next_contact_at => now() + interval '1 day', contacted_at => now() - interval '6 days') AS contact \gset
 SELECT pg_temp.columns('pending') AS contacted;
+SET session_replication_role = replica;
 UPDATE txplan.plans SET next_contact_at = now() - interval '1 minute' WHERE id = :'plan';
+UPDATE txplan.contacts AS c SET next_contact_at = p.next_contact_at FROM txplan.plans AS p WHERE p.id = :'plan' AND c.id = :'contact';
 SELECT pg_temp.columns('pending') AS call_due;
 UPDATE txplan.budgets SET valid_until = (now() AT TIME ZONE 'Europe/Madrid')::date WHERE id = :'budget';
 SELECT pg_temp.columns('pending') AS last_day;
@@ -111,17 +114,17 @@ SELECT pg_temp.columns('pending') AS closed;
 -- Active: to be booked, quoted and closed.
 SELECT pg_temp.made('Active', 'active') AS plan \gset
 SELECT pg_temp.columns('active') AS fresh;
-INSERT INTO txplan.appointments (clinic_id, patient_id, plan_id, starts_at, ends_at, created_by)
-SELECT :'clinic', p.patient_id, p.id, '2200-01-01 10:00Z', '2200-01-01 11:00Z', 'x'
-FROM txplan.plans AS p WHERE p.id = :'plan'
-RETURNING id AS appointment \gset
+SELECT patient_id AS patient FROM txplan.plans WHERE id = :'plan' \gset
+SELECT txplan.book_appointment(:'patient', '2200-01-01 10:00Z', '2200-01-01 11:00Z', :'plan') AS appointment \gset
 SELECT pg_temp.columns('active') AS booked;
+SET session_replication_role = replica;
 UPDATE txplan.appointments SET starts_at = '2020-01-01 10:00Z' WHERE id = :'appointment';
+RESET session_replication_role;
 SELECT pg_temp.columns('active') AS was_booked;
-UPDATE txplan.appointments SET starts_at = '2200-01-01 10:00Z', status = 'cancelled' WHERE id = :'appointment';
+SELECT txplan.cancel_appointment(:'appointment');
 SELECT txplan.complete_item(i.id) FROM txplan.items AS i WHERE i.plan_id = :'plan' AND i.description = 'Filling';
 SELECT pg_temp.columns('active') AS begun;
-UPDATE txplan.appointments SET status = 'booked' WHERE id = :'appointment';
+SELECT txplan.book_appointment(:'patient', '2200-01-01 10:00Z', '2200-01-01 11:00Z', :'plan') AS appointment \gset
 SELECT pg_temp.columns('active') AS booked_again;
 UPDATE txplan.clinics SET budget_on_confirm = true WHERE id = :'clinic';
 SELECT pg_temp.columns('active') AS clinic_quotes;
@@ -209,9 +212,11 @@ SELECT i.clinic_id, i.plan_id, i.id, s, i.price / 2, CASE WHEN s <= i.sessions_c
 	CASE WHEN s <= i.sessions_completed THEN now() - random() * interval '5 days' END, CASE WHEN s <= i.sessions_completed THEN 'x' END,
 	CASE WHEN s > i.sessions_completed AND i.sessions_cancelled > 0 THEN now() - random() * interval '5 days' END
 FROM txplan.items AS i JOIN chance AS c ON c.id = i.plan_id CROSS JOIN generate_series(1, 2) AS s;
-INSERT INTO txplan.appointments (clinic_id, patient_id, plan_id, starts_at, ends_at, status, created_by)
-SELECT c.clinic_id, c.patient_id, c.id, a.at, a.at + interval '1 hour', (ARRAY['booked', 'booked', 'cancelled', 'completed'])[1 + (random() * 3)::integer], 'x'
-FROM chance AS c CROSS JOIN generate_series(1, 2) CROSS JOIN LATERAL (SELECT now() + (random() - 0.6) * interval '10 days' + c.k * interval '0' AS at) AS a
+INSERT INTO txplan.appointments (clinic_id, patient_id, plan_id, starts_at, ends_at, status, ended_at, ended_by, created_by)
+SELECT a.clinic_id, a.patient_id, a.id, a.at, a.at + interval '1 hour', a.status, CASE WHEN a.status <> 'booked' THEN now() END,
+	CASE WHEN a.status <> 'booked' THEN 'x' END, 'x'
+FROM (SELECT c.*, now() + (random() - 0.6) * interval '10 days' AS at, (ARRAY['booked', 'booked', 'cancelled', 'completed'])[1 + (random() * 3)::integer] AS status
+	FROM chance AS c, generate_series(1, 2)) AS a
 WHERE random() < 0.4;
 UPDATE txplan.plans AS p
 SET items_total = w.total, items_completed = w.completed, items_cancelled = w.cancelled
