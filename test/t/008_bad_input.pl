@@ -147,36 +147,6 @@ $node->safe_psql(
 	SELECT keep('voided', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('completed_session_1');
 	SELECT keep('void', txplan.void_earned(id('voided'), 'mistake'));
 
-	-- Contacts, one of them corrected; appointments; a recall, and one that is closed;
-	-- what was earned, and what of it is void.
-	SELECT keep('talked', txplan.create_plan(id('a'), id('patient')));
-	SELECT keep('contact', txplan.log_contact(id('talked'), 'call', contacted_at => '2024-01-01'));
-	SELECT keep('corrected', txplan.log_contact(id('talked'), 'call', contacted_at => '2024-01-02'));
-	SELECT keep('correction', txplan.log_contact(id('talked'), 'sms', corrects_id => id('corrected'),
-		contacted_at => '2024-01-02'));
-	SELECT keep('other_contact', txplan.log_contact(id('pending'), 'call', contacted_at => '2024-01-01'));
-	SELECT keep('b_contact', txplan.log_contact(id('b_plan'), 'call', contacted_at => '2024-01-01'));
-	SELECT keep('recalled', txplan.create_plan(id('a'), id('patient')));
-	INSERT INTO txplan.items (plan_id, clinic_id, description, price, category_key)
-	SELECT id('recalled'), id('a'), 'Extraction', 10, 'surgery' FROM generate_series(1, 3);
-	SELECT txplan.confirm_plan(id('recalled')), txplan.accept_plan(id('recalled'));
-	SELECT txplan.complete_item(i.id) FROM txplan.items AS i WHERE i.plan_id = id('recalled') AND i.position < 3;
-	SELECT keep(CASE i.position WHEN 1 THEN 'recall' ELSE 'closed_recall' END, r.id)
-	FROM txplan.recall_suggestions AS r JOIN txplan.items AS i ON i.id = r.item_id;
-	SELECT keep('b_patients_appointment', txplan.book_appointment(id('b_patient'), '2031-01-01 10:00', '2031-01-01 11:00'));
-	SELECT keep('booked', txplan.book_appointment(id('patient'), '2031-01-01 10:00', '2031-01-01 11:00',
-		session_id => id('active_session_1'), professional_id => id('doctor'), room => '1'));
-	SELECT keep('of_none', txplan.book_appointment(id('patient'), '2031-01-01 12:00', '2031-01-01 13:00',
-		recall_id => id('closed_recall'), room => '1'));
-	SELECT keep(s || '_appointment', txplan.book_appointment(id('patient'), '2031-01-02 10:00', '2031-01-02 11:00'))
-	FROM unnest(ARRAY['completed', 'cancelled', 'no_show']) AS s;
-	SELECT txplan.complete_appointment(id('completed_appointment'));
-	SELECT txplan.cancel_appointment(id('cancelled_appointment'));
-	SELECT txplan.mark_no_show(id('no_show_appointment'));
-	SELECT keep('entry', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('done_session');
-	SELECT keep('voided', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('completed_session_1');
-	SELECT keep('void', txplan.void_earned(id('voided'), 'mistake'));
-
 	-- A consumer with an open batch and a dead letter; the session that made them
 	-- has ended.
 	SELECT txplan.create_consumer('reader', start => 'beginning', max_retries => 0);
