@@ -153,7 +153,8 @@ BEGIN
 		IF EXISTS (SELECT FROM pg_catalog.pg_available_extensions AS a
 				WHERE a.name = the_need AND a.installed_version IS NULL) THEN
 			BEGIN
-				EXECUTE pg_catalog.format('CREATE EXTENSION %I SCHEMA public', the_need);
+				EXECUTE pg_catalog.format('CREATE EXTENSION %I SCHEMA %I', the_need,
+					CASE WHEN pg_catalog.to_regnamespace('public') IS NULL THEN 'txplan' ELSE 'public' END);
 			EXCEPTION WHEN OTHERS THEN
 				NULL;
 			END;
