@@ -4,7 +4,7 @@
 # Taken from the environment:
 #	LISTS    the numbers of plans ("10000 100000 1000000")
 
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the variables are run.sh's
 
 : "${LISTS:=10000 100000 1000000}"
 
