@@ -225,7 +225,7 @@ MakeCursor(const PlanList *list, TimestampTz at, const pg_uuid_t *id)
 static void
 SetAfter(PlanList *list, FunctionCallInfo fcinfo, int after)
 {
-	char bytes[CURSOR_BYTES];
+	char bytes[CURSOR_BYTES] = { 0 };
 	char *given;
 	uint64 time;
 	uint32 sum = 0;

@@ -251,6 +251,19 @@ SELECT fault, detail FROM txplan.audit(:'clinic');
 SELECT fault FROM txplan.audit(:'other_clinic');
 SELECT stage, search_text ~ '^plan-\d{4}-0001$' AS found FROM txplan.plans WHERE id = :'luis';
 
+-- A record of before there were stages is brought up to date.
+DROP VIEW txplan.inbox_rows, txplan.pipeline_rows, txplan.misplaced_plans;
+DROP TABLE txplan.plan_count_changes;
+DROP TRIGGER workflow_states_restage ON txplan.workflow_states;
+ALTER TABLE txplan.plans DROP COLUMN stage, DROP COLUMN search_text;
+ALTER TABLE txplan.patients DROP COLUMN search_text;
+SELECT pg_temp.brief('SELECT txplan.inbox_counts(%L)', :'clinic');
+SELECT txplan.install() IS NOT NULL AS installed;
+SELECT tab, plans, pg_temp.names(tab) FROM txplan.inbox_counts(:'clinic');
+SELECT pg_temp.names('all', 'budget 0001') AS by_budget, pg_temp.names('all', 'muller') AS by_name;
+SELECT fault, detail FROM txplan.audit(:'clinic');
+SELECT indexname FROM pg_indexes WHERE indexname IN ('plans_by_stage', 'plans_by_word', 'patients_by_word', 'plans_by_follow_up') ORDER BY indexname;
+
 -- Row security: who sees some plans counts those.
 CREATE ROLE inbox_reader;
 GRANT USAGE ON SCHEMA txplan TO inbox_reader;
