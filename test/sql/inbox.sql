@@ -264,6 +264,23 @@ SELECT pg_temp.names('all', 'budget 0001') AS by_budget, pg_temp.names('all', 'm
 SELECT fault, detail FROM txplan.audit(:'clinic');
 SELECT indexname FROM pg_indexes WHERE indexname IN ('plans_by_stage', 'plans_by_word', 'patients_by_word', 'plans_by_follow_up') ORDER BY indexname;
 
+-- Words that many have are looked for along the list, with the same results.
+SELECT txplan.create_clinic('Large clinic', 'UTC') AS large \gset
+INSERT INTO txplan.patients (clinic_id, first_name, last_name, phone)
+SELECT :'large', CASE WHEN k % 100 = 0 THEN 'Rare' ELSE 'Zed' END, 'Cómmon' || k, CASE WHEN k % 10 = 0 THEN '555 ' || k END
+FROM generate_series(1, 600) AS k;
+INSERT INTO txplan.plans (clinic_id, patient_id)
+SELECT clinic_id, id FROM txplan.patients WHERE clinic_id = :'large';
+SELECT s.search, (SELECT count(*) FROM txplan.inbox(:'large', 'all', s.search, page_size => 1000)) AS in_all,
+	(SELECT count(*) FROM txplan.inbox(:'large', 'draft', s.search, page_size => 1000)) AS in_draft,
+	(SELECT count(*) FROM txplan.inbox(:'large', 'closed', s.search)) AS in_closed,
+	(SELECT c.plans FROM txplan.inbox_counts(:'large', s.search) AS c WHERE c.tab = 'all') AS counted,
+	(SELECT count(*) FROM txplan.plans AS p JOIN txplan.patients AS t ON t.id = p.patient_id
+		WHERE p.clinic_id = :'large' AND NOT EXISTS (SELECT FROM regexp_split_to_table(lower(s.search), ' ') AS w
+			WHERE position(w IN lower(t.search_text || ' ' || p.number)) = 0)) AS expected
+FROM (VALUES ('common'), ('zed common'), ('common zed 1'), ('plan common'), ('rare'), ('common rare'), ('555'), ('common 555'),
+	('plan 555 rare'), ('0006'), ('common nobody')) AS s (search);
+
 -- Row security: who sees some plans counts those.
 CREATE ROLE inbox_reader;
 GRANT USAGE ON SCHEMA txplan TO inbox_reader;
