@@ -70,16 +70,11 @@ AS $$
 	FROM txplan.misplaced_plans AS m
 	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
 	UNION ALL
-	SELECT p.clinic_id, p.id, p.id, 'search text differs',
-		format('The plan is searched as %s instead of %s.',
-			coalesce(quote_literal(p.search_text), 'nothing'), quote_literal(e.expected)),
+	SELECT p.clinic_id, p.id, p.id, 'search text missing',
+		format('Nobody finds plan %s by its number.', p.number),
 		'SELECT txplan.install() mends it.'
 	FROM txplan.plans AS p
-	LEFT JOIN txplan.budgets AS b ON b.id = p.budget_id AND b.clinic_id = p.clinic_id
-	CROSS JOIN LATERAL (
-		SELECT txplan.fold_text(concat_ws(' ', p.number, b.number)) AS expected
-	) AS e
-	WHERE p.search_text IS DISTINCT FROM e.expected
+	WHERE p.search_text IS NULL
 		AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
 	UNION ALL
 	SELECT t.clinic_id, NULL, t.id, 'search text differs',
@@ -158,7 +153,8 @@ BEGIN
 		IF EXISTS (SELECT FROM pg_catalog.pg_available_extensions AS a
 				WHERE a.name = the_need AND a.installed_version IS NULL) THEN
 			BEGIN
-				EXECUTE pg_catalog.format('CREATE EXTENSION %I SCHEMA public', the_need);
+				EXECUTE pg_catalog.format('CREATE EXTENSION %I SCHEMA %I', the_need,
+					CASE WHEN pg_catalog.to_regnamespace('public') IS NULL THEN 'txplan' ELSE 'public' END);
 			EXCEPTION WHEN OTHERS THEN
 				NULL;
 			END;

@@ -238,8 +238,9 @@ FoldPatient(const char *first_name, const char *last_name, const char *phone)
 	const char *at;
 
 	initStringInfo(&joined);
-	appendStringInfo(&joined, "%s %s", first_name == NULL ? "" : first_name,
-					 last_name == NULL ? "" : last_name);
+	appendStringInfoString(&joined, first_name == NULL ? "" : first_name);
+	if (last_name != NULL)
+		appendStringInfo(&joined, " %s", last_name);
 	if (phone != NULL)
 	{
 		appendStringInfo(&joined, " %s ", phone);

@@ -28,10 +28,8 @@
 #define OF_REASON(n) "AND (" n " IS NULL OR p.closure_reason" EQ n ") "
 
 #define PAGE_OF(source, condition)                                                 \
-	"page AS MATERIALIZED (SELECT p.id FROM " source " WHERE " condition           \
-	" AND " LISTED("id")                                                           \
-		OF_REASON("$7") "AND ROW(p.status_changed_at, "                            \
-						"p.id)" LT "ROW($8, $9) "                                  \
+	"WITH page AS MATERIALIZED (SELECT p.id FROM " source "WHERE " condition       \
+		OF_REASON("$7") "AND ROW(p.status_changed_at, p.id)" LT "ROW($8, $9) "     \
 						"ORDER BY p.status_changed_at DESC, p.id DESC LIMIT $10) " \
 						"SELECT " LIST_COLUMNS " FROM page "                       \
 						"JOIN txplan.inbox_rows AS r ON r.plan_id" EQ              \
@@ -43,17 +41,17 @@
 #define COLUMN_PLAN_ID 0
 #define COLUMN_STATUS_CHANGED_AT 5
 
-SAVED_QUERY(list_stage, "WITH " PAGE_OF("txplan.plans AS p", "p.stage" EQ "$6"),
+SAVED_QUERY(list_stage,
+			PAGE_OF("txplan.plans AS p ", "p.stage" EQ "$6 AND " LISTED("id")),
 			INBOX_TYPES);
 
-SAVED_QUERY(list_all, "WITH " PAGE_OF("txplan.plans AS p", "$6 IS NULL"),
+SAVED_QUERY(list_all,
+			PAGE_OF("txplan.plans AS p ", "$6 IS NULL AND " LISTED("id")),
 			INBOX_TYPES);
 
 SAVED_QUERY(list_found,
-			"WITH " FOUND_BY("$11") ", " PAGE_OF("found AS f JOIN txplan.plans AS p ON p.id" EQ
-												 "f.id",
-												 "($6 IS NULL OR p.stage" EQ
-												 "$6)"),
+			PAGE_OF(FOUND_BY("$11"), "($6 IS NULL OR p.stage" EQ
+									 "$6) AND " LISTED_OF_ANY_NAME("id")),
 			INBOX_TYPES, TEXTOID);
 
 SAVED_QUERY(sum_changes,
@@ -67,12 +65,10 @@ SAVED_QUERY(count_listed,
 			"WHERE " LISTED("id") OF_REASON("$6") "GROUP BY p.stage",
 			COUNT_TYPES);
 
-SAVED_QUERY(count_listed_found,
-			"WITH " FOUND_BY("$7") "SELECT p.stage, pg_catalog.count(*) "
-								   "FROM found AS f JOIN txplan.plans AS p ON p.id" EQ
-								   "f.id "
-								   "WHERE " LISTED("id")
-									   OF_REASON("$6") "GROUP BY p.stage",
+SAVED_QUERY(count_found,
+			"SELECT p.stage, pg_catalog.count(*) FROM " FOUND_BY(
+				"$7") "WHERE " LISTED_OF_ANY_NAME("id")
+				OF_REASON("$6") "GROUP BY p.stage",
 			COUNT_TYPES, TEXTOID);
 
 PG_FUNCTION_INFO_V1(txplan_inbox);
@@ -208,7 +204,7 @@ txplan_inbox_counts(PG_FUNCTION_ARGS)
 	else if (FindRareWord(&list, &word))
 	{
 		SetListValue(&list, 7, word);
-		query = &count_listed_found;
+		query = &count_found;
 	}
 	else
 		query = &count_listed;

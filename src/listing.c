@@ -25,7 +25,7 @@
 #define PAGE_SIZE 50
 
 /* Of a word that finds no more, all plans are looked at; else all are gone over */
-#define RARE_MAX 1000
+#define RARE_MAX 500
 
 /* A cursor's bytes: a time, an id, and a sum over them, clinic and list */
 #define CURSOR_BYTES (8 + UUID_LEN + 4)
@@ -66,6 +66,25 @@ SetListNull(PlanList *list, int n)
 }
 
 /*
+ * CheckDay refuses a day whose beginning or end, in any time zone, is no time.
+ */
+static void
+CheckDay(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	DateADT day;
+
+	if (PG_ARGISNULL(n))
+		return;
+	day = PG_GETARG_DATEADT(n);
+	if (!DATE_NOT_FINITE(day) &&
+		(day < DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE + 2 ||
+		 day > TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 4))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("argument \"%s\" is out of range", name),
+						errhint("Give NULL for no limit.")));
+}
+
+/*
  * SetDays sets from when and until when plans were made, by days of the clinic.
  */
 static void
@@ -78,6 +97,8 @@ SetDays(PlanList *list, FunctionCallInfo fcinfo, const ListArguments *arguments)
 	bool from = !PG_ARGISNULL(arguments->created_from);
 	bool to = !PG_ARGISNULL(arguments->created_to);
 
+	CheckDay(fcinfo, arguments->created_from, "created_from");
+	CheckDay(fcinfo, arguments->created_to, "created_to");
 	SetListValue(list, 3, TimestampTzGetDatum(DT_NOBEGIN));
 	SetListValue(list, 4, TimestampTzGetDatum(DT_NOEND));
 	if (!from && !to)
@@ -204,7 +225,7 @@ MakeCursor(const PlanList *list, TimestampTz at, const pg_uuid_t *id)
 static void
 SetAfter(PlanList *list, FunctionCallInfo fcinfo, int after)
 {
-	char bytes[CURSOR_BYTES];
+	char bytes[CURSOR_BYTES] = { 0 };
 	char *given;
 	uint64 time;
 	uint32 sum = 0;

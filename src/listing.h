@@ -24,18 +24,26 @@
 #define LIST_TYPES \
 	UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID
 
-/* The filters, of a plan p whose id is in column ID */
-#define LISTED(id)                                                             \
-	"p.clinic_id" EQ "$1 "                                                     \
-	"AND ($2 IS NULL OR p.professional_id" EQ "$2 OR EXISTS (SELECT "          \
-	"FROM txplan.items AS i WHERE i.plan_id" EQ "p." id " AND i.clinic_id" EQ  \
-	"$1 AND i.professional_id" EQ "$2 "                                        \
-	"AND i.status" NE "'cancelled')) "                                         \
-	"AND p.created_at" GE "$3 AND p.created_at" LT "$4 "                       \
-	"AND ($5 IS NULL OR EXISTS (SELECT FROM txplan.patients AS t "             \
-	"WHERE t.id" EQ "p.patient_id AND t.clinic_id" EQ "$1 "                    \
-	"AND pg_catalog.concat_ws(' ', t.search_text, p.search_text)" LIKE_ "ALL " \
-	"($5))) "
+/* Whether a patient t and a plan p have all words between them */
+#define HAS_WORDS                                                          \
+	"pg_catalog.concat_ws(' ', t.search_text, p.search_text)" LIKE_ "ALL " \
+	"($5)"
+
+/* The filters but for the words, of a plan p whose id is in column ID */
+#define LISTED_OF_ANY_NAME(id)                                                \
+	"($2 IS NULL OR p.professional_id" EQ "$2 OR EXISTS (SELECT "             \
+	"FROM txplan.items AS i WHERE i.plan_id" EQ "p." id " AND i.clinic_id" EQ \
+	"$1 AND i.professional_id" EQ "$2 "                                       \
+	"AND i.status" NE "'cancelled')) "                                        \
+	"AND p.created_at" GE "$3 AND p.created_at" LT "$4 "
+
+/* All filters */
+#define LISTED(id)                                                                                  \
+	"p.clinic_id" EQ                                                                                \
+	"$1 AND " LISTED_OF_ANY_NAME(id) "AND ($5 IS NULL OR EXISTS (SELECT FROM txplan.patients AS t " \
+									 "WHERE t.id" EQ                                                \
+									 "p.patient_id AND t.clinic_id" EQ                              \
+									 "$1 AND " HAS_WORDS ")) "
 
 /* What inbox() and pipeline() show of a plan, from the view inbox_rows as r */
 #define LIST_COLUMNS                                                        \
@@ -48,15 +56,23 @@
 	"r.created_at"
 #define LIST_COLUMN_COUNT 24
 
-/* The plans that a rare word finds, whose pattern is in value N */
-#define FOUND_BY(n)                                                 \
-	"found AS MATERIALIZED ("                                       \
-	"SELECT p.id FROM txplan.patients AS t "                        \
-	"JOIN txplan.plans AS p ON p.patient_id" EQ "t.id "             \
-	"AND p.clinic_id" EQ "t.clinic_id "                             \
-	"WHERE t.clinic_id" EQ "$1 AND t.search_text" LIKE_ n " UNION " \
-	"SELECT p.id FROM txplan.plans AS p "                           \
-	"WHERE p.clinic_id" EQ "$1 AND p.search_text" LIKE_ n ") "
+/*
+ * The plans that have all words, by way of a rare one whose pattern is in value N:
+ * those of the patients who have it, and those that have it themselves.
+ */
+#define FOUND_COLUMNS                                               \
+	"SELECT p.id, p.stage, p.closure_reason, p.status_changed_at, " \
+	"p.professional_id, p.created_at "
+#define FOUND_BY(n)                                                           \
+	"(" FOUND_COLUMNS "FROM txplan.patients AS t "                            \
+	"JOIN txplan.plans AS p ON p.patient_id" EQ "t.id "                       \
+	"AND p.clinic_id" EQ "t.clinic_id WHERE t.clinic_id" EQ "$1 "             \
+	"AND t.search_text" LIKE_ n " AND " HAS_WORDS " UNION ALL " FOUND_COLUMNS \
+	"FROM txplan.plans AS p "                                                 \
+	"JOIN txplan.patients AS t ON t.id" EQ "p.patient_id "                    \
+	"AND t.clinic_id" EQ "p.clinic_id WHERE p.clinic_id" EQ "$1 "             \
+	"AND p.search_text" LIKE_ n " AND NOT t.search_text" LIKE_ n              \
+	" AND " HAS_WORDS ") AS p "
 
 /* Where the arguments of a list stand, -1 for what it does not take */
 typedef struct ListArguments

@@ -32,6 +32,8 @@ READING_TARGET = 80000
 CONSUMED_TARGET = 0.95
 BULK_TARGET = 2.0
 SIZE_TARGET = 1.2
+LISTS_TARGET = 1.5
+LISTS_MS_TARGET = 5.0
 PARTITIONS_TARGET = 1.1
 STATEMENTS_SHOWN = 12
 
@@ -177,6 +179,33 @@ class Report:
             verdict(reached)))
         self.target('500 items against 5, time of a completion', ratio,
                     SIZE_TARGET, reached)
+
+    def lists(self):
+        found = collections.defaultdict(dict)
+        for (work, _, _), rows in self.found.items():
+            if work.startswith('inbox_'):
+                name, plans = work[len('inbox_'):].rsplit('_', 1)
+                found[name][int(plans)] = rows
+        if not found:
+            return
+        sizes = sorted({plans for by in found.values() for plans in by})
+        self.title('Inbox and pipeline of 100 clinics, one call after another '
+                   '(p50 and p95 in ms)')
+        print('  %-22s' % 'plans' + ''.join('%19d' % plans for plans in sizes)
+              + '   last against first')
+        for name, by in found.items():
+            for rows in by.values():
+                self.keep(rows)
+            p50 = {plans: median(by[plans], 'p50') for plans in sizes}
+            ratio = p50[sizes[-1]] / p50[sizes[0]]
+            print('  %-22s' % name.replace('_', ' ') + ''.join(
+                '%10.2f %8.2f' % (p50[plans], median(by[plans], 'p95'))
+                for plans in sizes) + '   %5.2f' % ratio)
+            if 'page' in name:
+                self.target('%s, ms' % name.replace('_', ' '), p50[sizes[-1]],
+                            LISTS_MS_TARGET, p50[sizes[-1]] <= LISTS_MS_TARGET)
+                self.target('%s, as plans grow' % name.replace('_', ' '), ratio,
+                            LISTS_TARGET, ratio <= LISTS_TARGET)
 
     def notify(self):
         works = sorted({key[0] for key in self.found if key[0].startswith('notify_')},
@@ -389,6 +418,7 @@ def main():
     report.bulk()
     report.size()
     report.partitions()
+    report.lists()
     report.notify()
     report.latency()
     report.consumers()

@@ -14,12 +14,12 @@
 #	REPEATS       repetitions of INSERTs of 1,000 items (15)
 #	ROUND_TRIP    microseconds between the application and its server, where it is
 #	              on another machine (500)
-#	WORK          which work: "check complete flush distance day bulk size notify
-#	              consumers soak limits"
+#	WORK          which work: "check complete flush distance day bulk size inbox
+#	              notify consumers soak limits"
 #	FSYNC         on, or off to see the processor's part alone (on)
 #	KEEP          1: the cluster's directory stays
 #
-# events.sh names what notify, consumers and soak take.
+# events.sh names what notify, consumers and soak take, lists.sh what inbox takes.
 #
 # All contenders work on one cluster, on copies of the same rows with the same
 # indexes, and take turns: A B C D, B C D A and so on.
@@ -31,11 +31,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../server.sh"
 # shellcheck source=test/bench/events.sh
 . "$here/events.sh"
+# shellcheck source=test/bench/lists.sh
+. "$here/lists.sh"
 
 : "${SECONDS_EACH:=3}" "${ROUNDS:=5}" "${CLIENTS:=1 4 16}" "${PLANS:=30000}"
 : "${REPEATS:=15}" "${FSYNC:=on}" "${KEEP:=}"
 : "${ROUND_TRIP:=500}"
-: "${WORK:=check complete flush distance day bulk size notify consumers soak limits}"
+: "${WORK:=check complete flush distance day bulk size inbox notify consumers soak limits}"
 export SERVER_FSYNC=$FSYNC
 # largest - the largest of some numbers.
 largest()
@@ -196,6 +198,8 @@ pool_is_enough()
 {
 	local drawn
 
+	[ "$(sql -c "SELECT to_regclass('bench.next_$(schema_of "$1")') IS NULL")" = f ] ||
+		return 0
 	drawn=$(sql -c "SELECT last_value FROM bench.next_$(schema_of "$1")")
 	if [ "$drawn" -gt "$pool_size" ] && [ "$drawn" -lt 1000000000 ]
 	then

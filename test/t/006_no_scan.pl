@@ -125,6 +125,13 @@ my %calls = (
 	(map { $_ => "SELECT txplan.$_('<active>', '<clinic>')" }
 		qw(budget_is_accepted no_budget_waits budget_revives)),
 
+	inbox => q{SELECT txplan.inbox('<clinic>', 'active', after => i.cursor), txplan.inbox('<clinic>', 'all', 'ruiz 0001'),
+		txplan.inbox('<clinic>', 'all', 'nobody') FROM txplan.inbox('<clinic>', 'active', page_size => 1) AS i},
+	inbox_counts => q{SELECT txplan.inbox_counts('<clinic>'), txplan.inbox_counts('<clinic>', 'nobody')},
+	pipeline => q{SELECT txplan.pipeline('<clinic>', 'to_quote'), txplan.pipeline('<clinic>', 'no_next_appointment'),
+		txplan.pipeline('<clinic>', 'follow_up_due')},
+	pipeline_totals => q{SELECT txplan.pipeline_totals('<clinic>', 'nobody')},
+
 	create_consumer => q{SELECT txplan.create_consumer('another', '{treatment_plan.created}',
 		'beginning', '<clinic>', '<draft>')},
 	next_events => q{SELECT txplan.next_events('reader')},
@@ -141,11 +148,11 @@ my %calls = (
 	# Nothing of the record is read.
 	(map { $_ => q{SELECT 0} }
 		  qw(new_id version error_codes split_amount history_field time_text
-		  notifier_state consumer_slot)),
+		  notifier_state consumer_slot fold_text fold_patient)),
 
 	# These read the whole record, since that is what they are for.
 	(map { $_ => undef }
-		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults budget_faults
+		  qw(install ensure_constraint ensure_table_is_ours audit audit_faults budget_faults inbox_faults
 		  consumer_state maintain archive_events list_event_partitions)),
 
 	# Statements of clients, with what follows from them.

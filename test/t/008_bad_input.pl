@@ -147,36 +147,6 @@ $node->safe_psql(
 	SELECT keep('voided', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('completed_session_1');
 	SELECT keep('void', txplan.void_earned(id('voided'), 'mistake'));
 
-	-- Contacts, one of them corrected; appointments; a recall, and one that is closed;
-	-- what was earned, and what of it is void.
-	SELECT keep('talked', txplan.create_plan(id('a'), id('patient')));
-	SELECT keep('contact', txplan.log_contact(id('talked'), 'call', contacted_at => '2024-01-01'));
-	SELECT keep('corrected', txplan.log_contact(id('talked'), 'call', contacted_at => '2024-01-02'));
-	SELECT keep('correction', txplan.log_contact(id('talked'), 'sms', corrects_id => id('corrected'),
-		contacted_at => '2024-01-02'));
-	SELECT keep('other_contact', txplan.log_contact(id('pending'), 'call', contacted_at => '2024-01-01'));
-	SELECT keep('b_contact', txplan.log_contact(id('b_plan'), 'call', contacted_at => '2024-01-01'));
-	SELECT keep('recalled', txplan.create_plan(id('a'), id('patient')));
-	INSERT INTO txplan.items (plan_id, clinic_id, description, price, category_key)
-	SELECT id('recalled'), id('a'), 'Extraction', 10, 'surgery' FROM generate_series(1, 3);
-	SELECT txplan.confirm_plan(id('recalled')), txplan.accept_plan(id('recalled'));
-	SELECT txplan.complete_item(i.id) FROM txplan.items AS i WHERE i.plan_id = id('recalled') AND i.position < 3;
-	SELECT keep(CASE i.position WHEN 1 THEN 'recall' ELSE 'closed_recall' END, r.id)
-	FROM txplan.recall_suggestions AS r JOIN txplan.items AS i ON i.id = r.item_id;
-	SELECT keep('b_patients_appointment', txplan.book_appointment(id('b_patient'), '2031-01-01 10:00', '2031-01-01 11:00'));
-	SELECT keep('booked', txplan.book_appointment(id('patient'), '2031-01-01 10:00', '2031-01-01 11:00',
-		session_id => id('active_session_1'), professional_id => id('doctor'), room => '1'));
-	SELECT keep('of_none', txplan.book_appointment(id('patient'), '2031-01-01 12:00', '2031-01-01 13:00',
-		recall_id => id('closed_recall'), room => '1'));
-	SELECT keep(s || '_appointment', txplan.book_appointment(id('patient'), '2031-01-02 10:00', '2031-01-02 11:00'))
-	FROM unnest(ARRAY['completed', 'cancelled', 'no_show']) AS s;
-	SELECT txplan.complete_appointment(id('completed_appointment'));
-	SELECT txplan.cancel_appointment(id('cancelled_appointment'));
-	SELECT txplan.mark_no_show(id('no_show_appointment'));
-	SELECT keep('entry', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('done_session');
-	SELECT keep('voided', e.id) FROM txplan.earned_entries AS e WHERE e.session_id = id('completed_session_1');
-	SELECT keep('void', txplan.void_earned(id('voided'), 'mistake'));
-
 	-- A consumer with an open batch and a dead letter; the session that made them
 	-- has ended.
 	SELECT txplan.create_consumer('reader', start => 'beginning', max_retries => 0);
@@ -536,6 +506,40 @@ my %kinds = (
 	],
 	any_id => [ map { [ $_, $mixed_ids{$_}, '' ] } sort keys %mixed_ids ],
 	any_time => [ [ 'infinity', q{'infinity'}, '' ] ],
+	tab => [
+		( map { [ "<$_>", "'$_'", '22023' ] } ('', ' ', 'ALL', 'open', 'שלום')),
+		[ '10 MB', $ten_megabytes, '22023' ],
+		[ 'active', q{'active'}, '' ],
+	],
+	column => [
+		( map { [ "<$_>", "'$_'", '22023' ] } ('', ' ', 'TO_QUOTE', 'all', 'שלום')),
+		[ '10 MB', $ten_megabytes, '22023' ],
+		[ 'ready_to_close', q{'ready_to_close'}, '' ],
+	],
+	search => [
+		[ '10 MB', $ten_megabytes, '22001' ],
+		[ '201 characters', q{repeat('é', 201)}, '22001' ],
+		( map { [ "<$_>", "'$_'", '' ] } ('', ' ', '%', '_', '\\', '%_\\', 'שלום', "''")),
+		[ '100 words', q{repeat('a ', 100)}, '' ],
+		[ 'accents alone', q{repeat(chr(769), 200)}, '' ],
+		[ 'a letter of 18', q{repeat(chr(65018), 200)}, '' ],
+	],
+	day => [
+		( map { [ $_, "'$_'", '' ] } ('infinity', '-infinity', '0001-01-01 BC')),
+		[ 'the first', q{'4714-11-24 BC'}, '22008' ],
+		[ 'the last', q{'5874897-12-31'}, '22008' ],
+	],
+	page_size => [
+		( map { [ $_, $_, '22023' ] } qw(0 -1 1001 2147483647 -2147483648)),
+		( map { [ $_, $_, '' ] } qw(1 1000)),
+	],
+	cursor => [
+		( map { [ "<$_>", "'$_'", '22023' ] } ('', ' ', 'x', '00', 'שלום', '%')),
+		[ '10 MB', $ten_megabytes, '22023' ],
+		[ 'zeros', q{repeat('0', 56)}, '22023' ],
+		[ 'of another clinic', q{(SELECT cursor FROM txplan.inbox(id('b'), 'all') LIMIT 1)}, '22023' ],
+		[ 'of another list', q{(SELECT cursor FROM txplan.inbox(id('a'), 'draft') LIMIT 1)}, '22023' ],
+	],
 	upkeep_time => [
 		( map { [ $_, "'$_'", '22008' ] } qw(infinity -infinity)),
 		[ 'before Christ', q{'0044-03-15 BC'}, '22008' ],
@@ -726,6 +730,42 @@ my %functions = (
 	check_workflow => [ [ 'name', 'workflow', q{'dental'} ] ],
 	verify_history => [ [ 'plan_id', 'plan', q{id('draft')}, 'optional' ] ],
 	audit => [ [ 'clinic_id', 'clinic', q{id('a')}, 'optional' ] ],
+	inbox => [
+		[ 'clinic_id', 'clinic', q{id('a')} ],
+		[ 'tab', 'tab', q{'all'} ],
+		[ 'search', 'search', q{'ruiz'}, 'optional' ],
+		[ 'professional_id', 'any_id', q{id('doctor')}, 'optional' ],
+		[ 'created_from', 'day', q{'2020-01-01'}, 'optional' ],
+		[ 'created_to', 'day', q{'2100-01-01'}, 'optional' ],
+		[ 'closure_reason', 'anything', q{'rejected'}, 'optional' ],
+		[ 'page_size', 'page_size', '10', 'optional' ],
+		[ 'after', 'cursor', 'NULL', 'optional' ]
+	],
+	inbox_counts => [
+		[ 'clinic_id', 'clinic', q{id('a')} ],
+		[ 'search', 'search', q{'ruiz'}, 'optional' ],
+		[ 'professional_id', 'any_id', q{id('doctor')}, 'optional' ],
+		[ 'created_from', 'day', q{'2020-01-01'}, 'optional' ],
+		[ 'created_to', 'day', q{'2100-01-01'}, 'optional' ],
+		[ 'closure_reason', 'anything', q{'rejected'}, 'optional' ]
+	],
+	pipeline => [
+		[ 'clinic_id', 'clinic', q{id('a')} ],
+		[ 'column_key', 'column', q{'to_quote'} ],
+		[ 'search', 'search', q{'ruiz'}, 'optional' ],
+		[ 'professional_id', 'any_id', q{id('doctor')}, 'optional' ],
+		[ 'created_from', 'day', q{'2020-01-01'}, 'optional' ],
+		[ 'created_to', 'day', q{'2100-01-01'}, 'optional' ],
+		[ 'page_size', 'page_size', '10', 'optional' ],
+		[ 'after', 'cursor', 'NULL', 'optional' ]
+	],
+	pipeline_totals => [
+		[ 'clinic_id', 'clinic', q{id('a')} ],
+		[ 'search', 'search', q{'ruiz'}, 'optional' ],
+		[ 'professional_id', 'any_id', q{id('doctor')}, 'optional' ],
+		[ 'created_from', 'day', q{'2020-01-01'}, 'optional' ],
+		[ 'created_to', 'day', q{'2100-01-01'}, 'optional' ]
+	],
 	split_amount => [
 		[ 'total', 'amount', '10' ],
 		[ 'weights', 'weights', 'ARRAY[1, 2]' ]
@@ -799,6 +839,13 @@ my %functions = (
 	],
 	history_faults => [ [ 'wanted', 'any_id', q{id('draft')}, 'optional' ] ],
 	audit_faults => [ [ 'wanted_clinic', 'any_id', q{id('a')}, 'optional' ] ],
+	inbox_faults => [ [ 'wanted_clinic', 'any_id', q{id('a')}, 'optional' ] ],
+	fold_text => [ [ 'value', 'anything', q{'x'}, 'optional' ] ],
+	fold_patient => [
+		[ 'first_name', 'anything', q{'x'}, 'optional' ],
+		[ 'last_name', 'anything', q{'x'}, 'optional' ],
+		[ 'phone', 'anything', q{'1'}, 'optional' ]
+	],
 	history_field => [ [ 'value', 'anything', q{'x'}, 'optional' ] ],
 	time_text => [ [ 'moment', 'any_time', 'now()', 'optional' ] ],
 );

@@ -1,0 +1,2 @@
+\set n random(1, 100)
+SELECT count(*) FROM bench.clinics AS c CROSS JOIN LATERAL txplan.inbox(c.id, 'all', 'plan-2026-000012') AS i WHERE c.n = :n;
