@@ -109,7 +109,11 @@ FROM (VALUES ('sessions', format('plan_id = %L', :'plan')), ('items', format('pl
 -- A record of before there were voids is brought up to date.
 BEGIN;
 SET LOCAL session_replication_role = replica;
-DELETE FROM txplan.earned_entries WHERE voids_id IS NOT NULL;
+CREATE TEMP TABLE voided ON COMMIT DROP AS SELECT DISTINCT clinic_id FROM txplan.earned_entries WHERE voids_id IS NOT NULL;
+SELECT format('DELETE FROM txplan.%I WHERE clinic_id IN (SELECT clinic_id FROM voided)', c.relname)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'clinic_id'
+WHERE c.relnamespace = 'txplan'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+ORDER BY c.relname \gexec
 SET LOCAL session_replication_role = origin;
 ALTER TABLE txplan.earned_entries DROP COLUMN voids_id, DROP COLUMN reason;
 ALTER TABLE txplan.earned_entries ADD CONSTRAINT earned_entries_once_per_session UNIQUE (session_id, clinic_id);
