@@ -88,10 +88,6 @@ static const AppointmentColumn engine_columns[] = { APPOINTMENT_CREATED_BY,
 													APPOINTMENT_ENDED_BY,
 													APPOINTMENT_CREATED_AT };
 
-static const AppointmentColumn link_columns[] = { APPOINTMENT_PLAN_ID,
-												  APPOINTMENT_ITEM_ID,
-												  APPOINTMENT_SESSION_ID };
-
 /* What one that has ended keeps: all but its note */
 static const AppointmentColumn lasting_columns[] = {
 	APPOINTMENT_PLAN_ID,   APPOINTMENT_ITEM_ID,			APPOINTMENT_SESSION_ID,
@@ -223,8 +219,6 @@ static void
 CheckUpdate(Row *row, const Row *old_row)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	bool links_changed = false;
-	int i;
 
 	if (IsUnlinked(row, old_row))
 	{
@@ -233,9 +227,7 @@ CheckUpdate(Row *row, const Row *old_row)
 		return;
 	}
 	CheckColumns(row, old_row);
-	for (i = 0; i < (int) lengthof(link_columns); i++)
-		links_changed |= RowsDiffer(old_row, row, link_columns[i]);
-	if (links_changed)
+	if (LinksDiffer(row, old_row))
 		FollowLinks(row, old_row);
 	(void) LockPlanOf(old_row);
 	if (RowsDiffer(old_row, row, APPOINTMENT_PROFESSIONAL_ID) &&

@@ -12,6 +12,7 @@
 
 /* appointmentlink.c */
 extern void FollowLinks(Row *row, const Row *old_row);
+extern bool LinksDiffer(const Row *row, const Row *old_row);
 extern bool IsUnlinked(const Row *row, const Row *old_row);
 
 #endif /* TXPLAN_APPOINTMENT_H */

@@ -226,6 +226,17 @@ FollowLinks(Row *row, const Row *old_row)
 }
 
 /*
+ * LinksDiffer tells whether an appointment comes to be for something else.
+ */
+bool
+LinksDiffer(const Row *row, const Row *old_row)
+{
+	return RowsDiffer(old_row, row, APPOINTMENT_PLAN_ID) ||
+		   RowsDiffer(old_row, row, APPOINTMENT_ITEM_ID) ||
+		   RowsDiffer(old_row, row, APPOINTMENT_SESSION_ID);
+}
+
+/*
  * IsGone tells whether the row that a link named was deleted.
  */
 static bool

@@ -503,7 +503,7 @@ CheckTerms(Row *row, const Row *old_row)
 static void
 CheckLink(const Row *old_row, const Row *row, const TreatmentPlan *plan)
 {
-	if (!RowIsNull(old_row, BUDGET_PLAN_ID))
+	if (plan == NULL || !RowIsNull(old_row, BUDGET_PLAN_ID))
 		RaiseNeverChanges("budgets", "plan_id");
 	if (IsDecided(RowText(old_row, BUDGET_STATUS)))
 		ereport(ERROR,

@@ -259,8 +259,9 @@ foreach my $function (
 			$statement;
 			ROLLBACK}, '--username', 'mallory');
 
-		# workflow_changed makes sessions read the workflows again, no more.
-		like($sqlstate, $function eq 'workflow_changed' ? qr/^(39P01)?$/ : qr/^39P01$/,
+		# These make sessions read the workflows, or the recall rules, again, no more.
+		like($sqlstate,
+			$function =~ /^(workflow|recall_rules)_changed$/ ? qr/^(39P01)?$/ : qr/^39P01$/,
 			"trigger function $function, $kind")
 		  or diag($message);
 	}
