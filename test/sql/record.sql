@@ -193,7 +193,12 @@ DROP TRIGGER sessions_check ON txplan.sessions;
 DROP TRIGGER plans_updated ON txplan.plans;
 DROP TRIGGER catalog_sessions_sum ON txplan.catalog_sessions;
 DROP TRIGGER plans_not_truncated ON txplan.plans;
+-- PostgreSQL locks partitions before their table here, and the notifier reads them
+-- the other way round.
+BEGIN;
+LOCK TABLE txplan.events;
 DROP TRIGGER events_engine_only ON txplan.events;
+COMMIT;
 DROP TABLE txplan.number_counters;
 COMMENT ON TABLE txplan.plans IS NULL;
 SELECT pg_temp.brief('SELECT txplan.create_plan(%L, %L)', :'clinic', :'patient');
