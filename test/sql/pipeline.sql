@@ -280,14 +280,14 @@ CROSS JOIN LATERAL (SELECT count(*) AS plans, coalesce(sum(r.total), 0) AS amoun
 WHERE (t.plans, t.amount, t.oldest) IS DISTINCT FROM (s.plans, s.amount, s.oldest);
 -- Page by page it is the same list, those that wait longest first.
 WITH RECURSIVE pages AS (
-	SELECT 1 AS page, array_agg(r.plan_id) AS plans, (array_agg(r.cursor))[7] AS last
-	FROM txplan.pipeline(:'chance_1', 'no_recent_contact', page_size => 7) AS r
+	SELECT 1 AS page, array_agg(r.plan_id) AS plans, (array_agg(r.cursor))[3] AS last
+	FROM txplan.pipeline(:'chance_1', 'no_recent_contact', page_size => 3) AS r
 	UNION ALL
 	SELECT p.page + 1, n.plans, n.last
 	FROM pages AS p
 	CROSS JOIN LATERAL (
-		SELECT array_agg(r.plan_id) AS plans, (array_agg(r.cursor))[7] AS last
-		FROM txplan.pipeline(:'chance_1', 'no_recent_contact', page_size => 7, after => p.last) AS r
+		SELECT array_agg(r.plan_id) AS plans, (array_agg(r.cursor))[3] AS last
+		FROM txplan.pipeline(:'chance_1', 'no_recent_contact', page_size => 3, after => p.last) AS r
 	) AS n
 	WHERE p.last IS NOT NULL
 )
