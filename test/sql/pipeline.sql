@@ -230,7 +230,7 @@ RESET session_replication_role;
 SELECT count(*) AS misplaced FROM txplan.misplaced_plans WHERE clinic_id IN (:'chance_1', :'chance_2');
 
 -- The predicates once more, in other words, from the rows alone.
-CREATE TEMP VIEW facts AS
+CREATE TEMP TABLE facts AS
 SELECT p.id, p.clinic_id, s.kind = 'open' AND NOT s.treatable AS pending, s.kind = 'open' AND s.treatable AS active, s.kind <> 'final' AS alive,
 	coalesce(b.status, 'none') AS budget, b.valid_until < (now() AT TIME ZONE c.time_zone)::date AS past,
 	EXISTS (SELECT FROM txplan.appointments AS a WHERE a.plan_id = p.id AND a.status = 'booked' AND a.starts_at > now()) AS booked,
@@ -246,7 +246,7 @@ JOIN txplan.clinics AS c ON c.id = p.clinic_id
 JOIN txplan.workflow_states AS s ON s.workflow = p.workflow AND s.state = p.status
 LEFT JOIN txplan.budgets AS b ON b.plan_id = p.id
 WHERE p.clinic_id IN (:'chance_1', :'chance_2');
-CREATE TEMP VIEW expected AS
+CREATE TEMP TABLE expected AS
 SELECT f.clinic_id, f.id, f.amount, k.key
 FROM facts AS f
 CROSS JOIN LATERAL (VALUES
@@ -261,7 +261,7 @@ CROSS JOIN LATERAL (VALUES
 	('ready_to_close', f.active AND f.items > 0 AND f.items_pending = 0)
 ) AS k (key, holds)
 WHERE k.holds;
-CREATE TEMP VIEW listed AS
+CREATE TEMP TABLE listed AS
 SELECT c.id AS clinic_id, r.plan_id AS id, r.total AS amount, r.column_key AS key
 FROM (VALUES (:'chance_1'::uuid), (:'chance_2')) AS c (id)
 CROSS JOIN LATERAL txplan.pipeline_totals(c.id) AS t
