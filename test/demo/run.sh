@@ -13,8 +13,9 @@
 # temporary directory (../server.sh), loads the clinic of ../data and brings its
 # plans into every state (morning.sql).  Then four connections work at them at
 # once (worker.pl says what they want, day.sql finds on what), while another
-# process listens (listener.pl).  page.sql is the page at the end, checks.sql
-# what must be true by then.
+# process listens (listener.pl).  page.sql is the page of the day, checks.sql
+# what must be true by then.  In the evening budgets go out (desk.sql), and the
+# front desk looks at its inbox and pipeline (inbox.sql).
 #
 # The exit status is 0 when every check holds.
 
@@ -91,6 +92,27 @@ step()
 	printf '  %6s  %-74s %7s s\n' "$rows" "$1" "$(seconds "$from")"
 }
 
+# steps - the statements of a file: a line "-- = text", and then the statement,
+# until an empty line.
+steps()
+{
+	local line text= statement=
+
+	while IFS= read -r line || [ -n "$line" ]
+	do
+		case $line in
+			'-- = '*) text=${line#-- = } ;;
+			'--'*) ;;
+			'')
+				[ -z "$text" ] || step "$text" "$statement"
+				text=
+				statement=
+				;;
+			*) statement+=$line$'\n' ;;
+		esac
+	done < <(cat "$1"; echo)
+}
+
 # ------------------------------------------------------------------ a server
 
 server_require make gcc perl
@@ -139,22 +161,7 @@ done
 
 heading 'The morning: plans come into every state' \
 	'one statement for many plans each'
-# morning.sql: a line "-- text" and then the statement, until an empty line.
-text=
-statement=
-while IFS= read -r line || [ -n "$line" ]
-do
-	case $line in
-		'-- = '*) text=${line#-- = } ;;
-		'--'*) ;;
-		'')
-			[ -z "$text" ] || step "$text" "$statement"
-			text=
-			statement=
-			;;
-		*) statement+=$line$'\n' ;;
-	esac
-done < <(cat "$demo/morning.sql"; echo)
+steps "$demo/morning.sql"
 ask -c ANALYZE
 
 # -------------------------------------------------------------------- a day
@@ -203,6 +210,13 @@ perl "$demo/refusals.pl" "$server_dir"/errors.? |
 	ask -c '\copy demo.refusals FROM STDIN'
 ask -v calls_made=$((CALLS * ${#connections[@]})) -f "$demo/checks.sql"
 show -f "$demo/page.sql"
+
+# ----------------------------------------------------------------- the desk
+
+heading 'The evening: the front desk goes through the plans' \
+	'one statement for many plans each'
+steps "$demo/desk.sql"
+show -f "$demo/inbox.sql"
 
 failed=$(ask -c 'SELECT count(*) FROM demo.checks WHERE ok IS NOT TRUE')
 crashes=$(grep -cE 'terminated by signal|PANIC|TRAP:' "$server_log" || true)
