@@ -96,7 +96,7 @@ step()
 # until an empty line.
 steps()
 {
-	local line text= statement=
+	local line text='' statement=''
 
 	while IFS= read -r line || [ -n "$line" ]
 	do
