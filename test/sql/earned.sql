@@ -121,7 +121,7 @@ ALTER TABLE txplan.earned_entries ADD CONSTRAINT earned_entries_amount_in_range 
 SET LOCAL client_min_messages = error;
 SELECT txplan.install() = txplan.version() AS installed;
 SELECT pg_get_indexdef('txplan.earned_entries_once_per_session'::regclass) AS once;
-SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conrelid = 'txplan.earned_entries'::regclass AND (conname LIKE '%void%' OR conname LIKE '%amount%') ORDER BY 1;
+SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conrelid = 'txplan.earned_entries'::regclass AND contype <> 'n' AND (conname LIKE '%void%' OR conname LIKE '%amount%') ORDER BY 1;
 SELECT txplan.void_earned(id, 'As ever') IS NOT NULL AS void FROM txplan.earned_entries WHERE item_id = :'free_item';
 ROLLBACK;
 
