@@ -26,6 +26,9 @@ typedef struct Found
 	pg_uuid_t budget_id;
 } Found;
 
+/* Before all ids */
+static const pg_uuid_t first;
+
 /*
  * The day of a clinic at a time.  No time zone is more than a day ahead of UTC,
  * which lets an index find the budgets first.
@@ -85,24 +88,26 @@ SAVED_QUERY(lock_expired_plans,
 			"WHERE t.workflow" EQ "p.workflow AND t.from_state" EQ "p.status "
 			"AND t.action" EQ "'close' AND 'expired'"
 			" OPERATOR(pg_catalog.=) ANY (t.reasons)) "
+			"AND p.id" GT "$3 "
 			"ORDER BY p.id LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED",
-			TIMESTAMPTZOID, INT4OID);
+			TIMESTAMPTZOID, INT4OID, UUIDOID);
 
 /*
  * LockFound runs one of the queries that find and lock, and keeps what they
- * found.
+ * found, behind an id where the query asks for one.
  */
 static List *
-LockFound(SavedQuery *query, TimestampTz at, int most)
+LockFound(SavedQuery *query, TimestampTz at, int most, const pg_uuid_t *after)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List *all = NIL;
-	Datum arguments[2];
+	Datum arguments[3];
 	uint64 rows;
 	uint64 i;
 
 	arguments[0] = TimestampTzGetDatum(at);
 	arguments[1] = Int32GetDatum(most);
+	arguments[2] = UUIDPGetDatum(after);
 	ConnectSpi();
 	rows = RunQuery(query, AS_OWNER, arguments, NULL);
 	for (i = 0; i < rows; i++)
@@ -159,7 +164,7 @@ Expire(FunctionCallInfo fcinfo, const Found *found, TimestampTz at,
 static int
 ExpireBudgets(FunctionCallInfo fcinfo, TimestampTz at, int most)
 {
-	List *due = LockFound(&lock_due_plans, at, most);
+	List *due = LockFound(&lock_due_plans, at, most, &first);
 	PlanRun run;
 	ListCell *cell;
 
@@ -180,7 +185,7 @@ ExpireBudgets(FunctionCallInfo fcinfo, TimestampTz at, int most)
 		EnterPlanOfRun(&run, plan);
 		TellBudget(&run, &fact);
 	}
-	foreach(cell, LockFound(&lock_due_budgets, at, most))
+	foreach(cell, LockFound(&lock_due_budgets, at, most, &first))
 		(void) Expire(fcinfo, (const Found *) lfirst(cell), at,
 					  &run.settlement);
 	EndRun(&run);
@@ -188,36 +193,56 @@ ExpireBudgets(FunctionCallInfo fcinfo, TimestampTz at, int most)
 }
 
 /*
+ * CloseOne closes a plan that waits in vain, and says so; else it returns false.
+ */
+static bool
+CloseOne(FunctionCallInfo fcinfo, const Found *found)
+{
+	TreatmentPlan *plan = LockPlan(&found->id, &found->clinic_id);
+	const WorkflowTransition *way;
+	List *reasons;
+
+	if (plan == NULL || plan->budget_status == NULL ||
+		strcmp(plan->budget_status, "expired") != 0 || !WaitsForBudget(plan))
+		return false;
+	way = FindAction(RequireWorkflow(plan->workflow), "close", plan->status);
+	if (way == NULL)
+		return false;
+	reasons = GuardReasons(way, &plan->key, true);
+	if (reasons != NIL)
+	{
+		AddUpkeepRow(fcinfo, "plan", plan->number, "held",
+					 psprintf("Guards refuse: %s.", JoinReasons(reasons)));
+		return false;
+	}
+	if (!FollowAction(plan, "close", "expired", NULL))
+		return false;
+	AddUpkeepRow(fcinfo, "plan", plan->number, "closed",
+				 "Its budget was sent, and expired without an answer.");
+	return true;
+}
+
+/*
  * CloseExpired closes the plans that wait in vain: their budget was sent, and
- * expired so many days ago as the clinic wants.
+ * expired so many days ago as the clinic wants.  Plans that are held do not count,
+ * so that they never keep it from those behind them.
  */
 static void
 CloseExpired(FunctionCallInfo fcinfo, TimestampTz at, int most)
 {
-	ListCell *cell;
+	pg_uuid_t after = first;
 
-	foreach(cell, LockFound(&lock_expired_plans, at, most))
+	while (most > 0)
 	{
-		const Found *found = (const Found *) lfirst(cell);
-		TreatmentPlan *plan = LockPlan(&found->id, &found->clinic_id);
-		const WorkflowTransition *way;
-		List *reasons;
+		List *found = LockFound(&lock_expired_plans, at, most, &after);
+		ListCell *cell;
 
-		if (plan == NULL || plan->budget_status == NULL ||
-			strcmp(plan->budget_status, "expired") != 0 ||
-			!WaitsForBudget(plan))
-			continue;
-		way =
-			FindAction(RequireWorkflow(plan->workflow), "close", plan->status);
-		if (way == NULL)
-			continue;
-		reasons = GuardReasons(way, &plan->key, true);
-		if (reasons != NIL)
-			AddUpkeepRow(fcinfo, "plan", plan->number, "held",
-						 psprintf("Guards refuse: %s.", JoinReasons(reasons)));
-		else if (FollowAction(plan, "close", "expired", NULL))
-			AddUpkeepRow(fcinfo, "plan", plan->number, "closed",
-						 "Its budget was sent, and expired without an answer.");
+		if (found == NIL)
+			break;
+		foreach(cell, found)
+			if (CloseOne(fcinfo, (const Found *) lfirst(cell)))
+				most--;
+		after = ((const Found *) llast(found))->id;
 	}
 }
 

@@ -170,3 +170,27 @@ FROM (VALUES ('active'), ('completed'), ('closed')) AS s (status);
 SELECT pg_temp.state_of(:'plan');
 SELECT count(*) AS faults FROM txplan.audit(:'clinic');
 ROLLBACK;
+
+-- A plan that a guard keeps from closing keeps those behind it waiting.
+BEGIN;
+CREATE FUNCTION public.desk_decides(plan_id uuid, clinic_id uuid) RETURNS text
+LANGUAGE sql STABLE
+RETURN (SELECT 'the doctor decides' FROM txplan.plans AS p WHERE p.id = plan_id AND p.title = 'held');
+UPDATE txplan.workflow_transitions SET guards = '{public.desk_decides}'
+WHERE workflow = 'dental' AND action = 'close' AND from_state = 'pending';
+SELECT txplan.create_clinic('Desk', 'UTC') AS clinic \gset
+UPDATE txplan.clinics SET plan_number_format = 'HELD-{YYYY}-{NNNN}', budget_number_format = 'HELD-{YYYY}-{NNNN}' WHERE id = :'clinic';
+UPDATE txplan.clinics SET close_after_budget_expiry_days = 3650;
+SELECT txplan.create_patient(:'clinic', 'Luis', 'Desk') AS luis \gset
+SELECT count(txplan.create_plan(:'clinic', :'luis', title => title)) FROM (VALUES ('held'), ('free'), ('held'), ('free')) AS t (title);
+CREATE TEMP TABLE desk_plans AS SELECT id, number, title FROM txplan.plans WHERE clinic_id = :'clinic';
+SELECT count(txplan.add_item(id, NULL, 'Crown', 100)) FROM desk_plans;
+SELECT count(txplan.confirm_plan(id)) FROM desk_plans;
+SELECT count(txplan.send_budget(txplan.generate_budget(id))) FROM desk_plans;
+SELECT count(*) AS expired FROM txplan.maintain(now() + interval '70 days') AS m JOIN txplan.budgets AS b ON m.name = b.number || ' v1'
+WHERE m.kind = 'budget' AND b.clinic_id = :'clinic' AND m.outcome = 'expired';
+UPDATE txplan.clinics SET close_after_budget_expiry_days = 30 WHERE id = :'clinic';
+SELECT title, outcome, detail FROM txplan.maintain(now() + interval '70 days', 1) AS m JOIN desk_plans AS p ON p.number = m.name AND m.kind = 'plan' ORDER BY p.number;
+SELECT title, outcome, detail FROM txplan.maintain(now() + interval '70 days', 1) AS m JOIN desk_plans AS p ON p.number = m.name AND m.kind = 'plan' ORDER BY p.number;
+SELECT title, outcome, detail FROM txplan.maintain(now() + interval '70 days', 1) AS m JOIN desk_plans AS p ON p.number = m.name AND m.kind = 'plan' ORDER BY p.number;
+ROLLBACK;
