@@ -133,7 +133,7 @@ foreach my $round (1 .. $rounds)
 		}
 		die 'nobody was there to be killed' if !$killed;
 		IPC::Run::finish($_) foreach @runs;
-		$node->poll_query_until('record', 'SELECT true');
+		back_again($node, 'record');
 	}
 	else
 	{

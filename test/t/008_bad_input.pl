@@ -1518,7 +1518,7 @@ my ($status, $out, $err) = $node->psql(
 	SELECT c.number, c.name, c.wanted, c.sql, o.* FROM cases AS c CROSS JOIN LATERAL outcome(c.sql) AS o ORDER BY c.number});
 is($status, 0, 'the backend survives all of them')
   or diag($err, (grep { /case / } split /^/, slurp_file($node->logfile))[-1]);
-$node->poll_query_until('postgres', 'SELECT true') if $status != 0;
+back_again($node, 'postgres') if $status != 0;
 is($node->safe_psql('record', 'SELECT count(*) FROM outcomes'), scalar @cases,
 	'each case has an outcome');
 is( $node->safe_psql(

@@ -180,7 +180,7 @@ sub start_work
 sub stop_work
 {
 	append_to_file("$files/stop", '');
-	$node->poll_query_until('record', 'SELECT true') or die 'no server';
+	back_again($node, 'record') or die 'no server';
 	$node->safe_psql('record', 'UPDATE control SET stopped = true');
 
 	# The one outside does not look at the table.
@@ -268,7 +268,7 @@ foreach my $death (
 	{
 		kill 'KILL', $pid;
 		$run->pump until $err =~ /server closed|terminating connection|was lost/;
-		$node->poll_query_until('record', 'SELECT true') or die 'no server';
+		back_again($node, 'record') or die 'no server';
 	}
 	else
 	{
@@ -317,21 +317,21 @@ while (time < $end)
 		$deaths{immediate}++;
 		next;
 	}
-	my ($status, $pid) = $node->psql(
-		'record', q{
+	my $pid = answer(
+		$node, 'record', q{
 		SELECT pid FROM pg_stat_activity
 		WHERE query ~ 'CALL|outside' AND pid <> pg_backend_pid() AND state <> 'idle'
 		ORDER BY random() LIMIT 1});
-	next if $status != 0 || $pid eq '';
+	next if $pid eq '';
 	if ($dice < 0.6)
 	{
-		$node->psql('record', "SELECT pg_terminate_backend($pid)");
+		answer($node, 'record', "SELECT pg_terminate_backend($pid)");
 		$deaths{terminate}++;
 	}
 	else
 	{
 		$deaths{KILL}++ if kill 'KILL', $pid;
-		$node->poll_query_until('record', 'SELECT true') or die 'no server';
+		back_again($node, 'record') or die 'no server';
 	}
 }
 stop_work();

@@ -462,7 +462,7 @@ foreach my $round (1 .. 4)
 	}
 	IPC::Run::finish($_) foreach $mover, @runs;
 	$crash->start if $round % 2;
-	$crash->poll_query_until('record', 'SELECT true');
+	back_again($crash, 'record');
 
 	is( $crash->safe_psql('record', 'SELECT count(*) - count(DISTINCT id) FROM txplan.events'), 0,
 		"crash $round: no event is there twice");

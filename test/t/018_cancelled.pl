@@ -302,7 +302,7 @@ sub kill_at
 	# What the session held went with it.
 	$probe =~ s/claims \d+/claims 0/;
 	die "$name: it lives: $out $err" if $out =~ /^done$/m;
-	$node->poll_query_until('record', 'SELECT true');
+	back_again($node, 'record');
 	($out) = run_script("SELECT probe();\n$statement;\n\\echo done\n$after", @variables);
 	is((split /\n/, $out)[0], $probe, "$name: it leaves nothing");
 	is(($out =~ s/.*^done\n//msr =~ s/\n\z//r), $answer, "$name: then it happens, once");

@@ -173,9 +173,8 @@ sub wait_for
 sub ask
 {
 	my ($sql) = @_;
-	my ($status, $out) = $node->psql('record', $sql, timeout => 60);
 
-	return $status == 0 ? $out : '';
+	return answer($node, 'record', $sql);
 }
 
 sub tries { return ask('SELECT last_value FROM tries') || 0 }
@@ -198,12 +197,6 @@ sub kill_one
 		});
 }
 
-# back_again - the server is there again.
-sub back_again
-{
-	return wait_for(sub { ask('SELECT 1') eq '1' });
-}
-
 # start_again - starts the server when the last of its processes let go.
 sub start_again
 {
@@ -211,17 +204,17 @@ sub start_again
 		sub {
 			$node->{_pid} = undef;
 			return $node->start(fail_ok => 1);
-		}) && back_again();
+		}) && back_again($node, 'record');
 }
 
 my $busy = q{SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query ~ '%s'
 	ORDER BY random() LIMIT 1};
 my @deaths = (
-	[ 'a writer' => sub { kill_one(sprintf $busy, 'CALL write') && back_again() } ],
-	[ 'the notifier' => sub { kill_one('SELECT pid FROM txplan.notifier') && back_again() } ],
-	[ 'a consumer' => sub { kill_one(sprintf $busy, 'CALL work') && back_again() } ],
-	[ 'the consumer outside' => sub { kill_one(sprintf $busy, q{''outside''}) && back_again() } ],
-	[ 'the listener' => sub { kill_one(sprintf $busy, 'pg_sleep.0.05') && back_again() } ],
+	[ 'a writer' => sub { kill_one(sprintf $busy, 'CALL write') && back_again($node, 'record') } ],
+	[ 'the notifier' => sub { kill_one('SELECT pid FROM txplan.notifier') && back_again($node, 'record') } ],
+	[ 'a consumer' => sub { kill_one(sprintf $busy, 'CALL work') && back_again($node, 'record') } ],
+	[ 'the consumer outside' => sub { kill_one(sprintf $busy, q{''outside''}) && back_again($node, 'record') } ],
+	[ 'the listener' => sub { kill_one(sprintf $busy, 'pg_sleep.0.05') && back_again($node, 'record') } ],
 	[
 		'the postmaster' => sub {
 			my $postmaster = $node->{_pid};

@@ -15,6 +15,7 @@ use Test::More;
 our @EXPORT = qw(
 	new_server make_record fill_record psql_as rows_of schema_of
 	is_same_record is_same_schema fits_together goes_on log_is_clean error_of
+	answer back_again
 );
 
 # The servers of a test, whose events are looked at when it is done.
@@ -44,6 +45,37 @@ sub psql_as
 
 	return $node->safe_psql($database, $sql,
 		extra_params => [ '--username', $role ]);
+}
+
+# answer - what a query returns; '' where there is no server, or an error.  psql has
+# it as an argument: where it finds no server it ends before it reads its input, and
+# who is writing to it then would end with it.
+sub answer
+{
+	my ($node, $database, $sql) = @_;
+	my ($out, $err) = ('', '');
+
+	return '' unless IPC::Run::run(
+		[ 'psql', '-XAtq', '-d', $node->connstr($database), '-c', $sql ],
+		'<', \undef, '>', \$out, '2>', \$err);
+	chomp $out;
+	return $out;
+}
+
+# back_again - waits until the server answers again, three times in a row: just after
+# one of its processes was killed it still does, and goes down then.
+sub back_again
+{
+	my ($node, $database) = @_;
+	my $answers = 0;
+
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		select undef, undef, undef, 0.1;
+		$answers = answer($node, $database, 'SELECT true') eq 't' ? $answers + 1 : 0;
+		return 1 if $answers == 3;
+	}
+	return 0;
 }
 
 # make_record - a database with the extension and an empty record, made by ROLE.
