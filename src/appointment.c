@@ -9,6 +9,7 @@
 #include "appointment.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -49,7 +50,9 @@ SAVED_QUERY(find_plan_in_clinic,
 
 SAVED_QUERY(lock_appointment,
 			"SELECT a.status, a.starts_at, a.ends_at, a.item_id, a.session_id, "
-			"a.ended_at, a.ended_by FROM txplan.appointments AS a "
+			"a.ended_at, a.ended_by, a.plan_id, "
+			"coalesce(pg_catalog.char_length(a.note), 0) "
+			"FROM txplan.appointments AS a "
 			"WHERE a.id" EQ "$1 AND a.clinic_id" EQ "$2 "
 			"FOR NO KEY UPDATE OF a",
 			UUIDOID, UUIDOID);
@@ -88,12 +91,10 @@ static const AppointmentColumn engine_columns[] = { APPOINTMENT_CREATED_BY,
 													APPOINTMENT_ENDED_BY,
 													APPOINTMENT_CREATED_AT };
 
-/* What one that has ended keeps: all but its note */
+/* What one that has ended keeps: all but its note, and what it was for */
 static const AppointmentColumn lasting_columns[] = {
-	APPOINTMENT_PLAN_ID,   APPOINTMENT_ITEM_ID,			APPOINTMENT_SESSION_ID,
-	APPOINTMENT_RECALL_ID, APPOINTMENT_PROFESSIONAL_ID, APPOINTMENT_KIND,
-	APPOINTMENT_ROOM,	   APPOINTMENT_STARTS_AT,		APPOINTMENT_ENDS_AT,
-	APPOINTMENT_STATUS
+	APPOINTMENT_PROFESSIONAL_ID, APPOINTMENT_KIND,	  APPOINTMENT_ROOM,
+	APPOINTMENT_STARTS_AT,		 APPOINTMENT_ENDS_AT, APPOINTMENT_STATUS
 };
 
 #define ENGINE_HINT                                                     \
@@ -187,12 +188,15 @@ LockPlanOf(const Row *row)
 
 /*
  * CheckColumns refuses an UPDATE that changes what never changes, what the engine
- * owns, or what an appointment that has ended keeps.
+ * owns, or what an appointment that has ended keeps.  What it was for goes when
+ * that is deleted, whatever the appointment is.
  */
 static void
-CheckColumns(const Row *row, const Row *old_row)
+CheckColumns(const Row *row, const Row *old_row, bool unlinked)
 {
 	bool final = !RowTextIs(old_row, APPOINTMENT_STATUS, "booked");
+	bool kept = !unlinked && (LinksDiffer(row, old_row) ||
+							  RowsDiffer(old_row, row, APPOINTMENT_RECALL_ID));
 	int i;
 
 	for (i = 0; i < (int) lengthof(fixed_columns); i++)
@@ -203,12 +207,13 @@ CheckColumns(const Row *row, const Row *old_row)
 			RaiseEngineOwned("appointments", row->names[engine_columns[i]],
 							 ENGINE_HINT);
 	for (i = 0; i < (int) lengthof(lasting_columns); i++)
-		if (final && RowsDiffer(old_row, row, lasting_columns[i]))
-			RaiseFinal(RowUuid(old_row, APPOINTMENT_ID),
-					   RowText(old_row, APPOINTMENT_STATUS),
-					   RowText(old_row, APPOINTMENT_ENDED_BY),
-					   DatumGetTimestampTz(RowValue(old_row,
-													APPOINTMENT_ENDED_AT)));
+		kept = kept || RowsDiffer(old_row, row, lasting_columns[i]);
+	if (final && kept)
+		RaiseFinal(RowUuid(old_row, APPOINTMENT_ID),
+				   RowText(old_row, APPOINTMENT_STATUS),
+				   RowText(old_row, APPOINTMENT_ENDED_BY),
+				   DatumGetTimestampTz(RowValue(old_row,
+												APPOINTMENT_ENDED_AT)));
 }
 
 /*
@@ -219,15 +224,10 @@ static void
 CheckUpdate(Row *row, const Row *old_row)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	bool unlinked = IsUnlinked(row, old_row);
 
-	if (IsUnlinked(row, old_row))
-	{
-		(void) LockPlanOf(old_row);
-		SetRow(row, APPOINTMENT_UPDATED_AT, TimestampTzGetDatum(now));
-		return;
-	}
-	CheckColumns(row, old_row);
-	if (LinksDiffer(row, old_row))
+	CheckColumns(row, old_row, unlinked);
+	if (!unlinked && LinksDiffer(row, old_row))
 		FollowLinks(row, old_row);
 	(void) LockPlanOf(old_row);
 	if (RowsDiffer(old_row, row, APPOINTMENT_PROFESSIONAL_ID) &&
@@ -366,6 +366,7 @@ typedef struct LockedAppointment
 	pg_uuid_t item_id;
 	bool has_session;
 	pg_uuid_t session_id;
+	int note_chars;
 } LockedAppointment;
 
 /*
@@ -378,8 +379,8 @@ LockBooked(FunctionCallInfo fcinfo, int clinic_argument,
 {
 	bool in_clinic = !PG_ARGISNULL(clinic_argument);
 	Datum arguments[2];
-	Datum values[7];
-	bool nulls[7];
+	Datum values[9];
+	bool nulls[9];
 	uint64 rows;
 
 	arguments[0] = PG_GETARG_DATUM(0);
@@ -396,8 +397,7 @@ LockBooked(FunctionCallInfo fcinfo, int clinic_argument,
 	appointment->id = *PG_GETARG_UUID_P(0);
 	appointment->clinic_id = *DatumGetUUIDP(values[0]);
 	if (!nulls[1])
-		appointment->plan =
-			LockPlan(DatumGetUUIDP(values[1]), &appointment->clinic_id);
+		(void) LockPlan(DatumGetUUIDP(values[1]), &appointment->clinic_id);
 
 	arguments[1] = UUIDPGetDatum(&appointment->clinic_id);
 	if (!QueryRow(&lock_appointment, AS_OWNER, arguments, NULL, values, nulls))
@@ -406,14 +406,20 @@ LockBooked(FunctionCallInfo fcinfo, int clinic_argument,
 		RaiseFinal(&appointment->id, TextDatumGetCString(values[0]),
 				   TextDatumGetCString(values[6]),
 				   DatumGetTimestampTz(values[5]));
+
+	/* What it is for may have changed while this session waited. */
+	appointment->plan =
+		nulls[7] ? NULL :
+				   LockPlan(DatumGetUUIDP(values[7]), &appointment->clinic_id);
 	appointment->starts_at = DatumGetTimestampTz(values[1]);
 	appointment->ends_at = DatumGetTimestampTz(values[2]);
-	appointment->has_item = !nulls[3];
-	if (!nulls[3])
+	appointment->has_item = appointment->plan != NULL && !nulls[3];
+	if (appointment->has_item)
 		appointment->item_id = *DatumGetUUIDP(values[3]);
-	appointment->has_session = !nulls[4];
-	if (!nulls[4])
+	appointment->has_session = appointment->plan != NULL && !nulls[4];
+	if (appointment->has_session)
 		appointment->session_id = *DatumGetUUIDP(values[4]);
+	appointment->note_chars = DatumGetInt32(values[8]);
 }
 
 /*
@@ -442,7 +448,19 @@ EndAppointment(const LockedAppointment *appointment, const char *status,
 			   text *note)
 {
 	Datum arguments[4];
+	int chars = appointment->note_chars;
 
+	if (note != NULL && chars > 0)
+		chars += 1 + pg_mbstrlen_with_len(VARDATA_ANY(note),
+										  VARSIZE_ANY_EXHDR(note));
+	if (chars > NOTE_MAX_CHARS)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("argument \"note\" is too long"),
+				 errdetail("With the note that the appointment has, it would "
+						   "have %d characters, of which at most %d are kept.",
+						   chars, NOTE_MAX_CHARS),
+				 errhint("Shorten it.")));
 	arguments[2] = CStringGetTextDatum(status);
 	arguments[3] = PointerGetDatum(note);
 	UpdateAppointment(appointment,

@@ -60,7 +60,11 @@ server_fail()
 server_has()
 {
 	case $1 in
-		headers) [ -f "$("$PG_CONFIG" --pgxs 2>/dev/null)" ] ;;
+		headers)
+			# Debian's client package has the makefiles and not the headers.
+			[ -f "$("$PG_CONFIG" --pgxs 2>/dev/null)" ] &&
+				[ -f "$("$PG_CONFIG" --includedir-server)/postgres.h" ]
+			;;
 		server) [ -x "$("$PG_CONFIG" --bindir 2>/dev/null)/postgres" ] ;;
 		libpq-dev) [ -f "$("$PG_CONFIG" --includedir 2>/dev/null)/libpq-fe.h" ] ;;
 		node-pg) server_as node -e 'require("pg")' 2>/dev/null ;;

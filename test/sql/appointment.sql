@@ -254,6 +254,25 @@ SELECT txplan.mark_no_show(:'gone_1');
 DELETE FROM txplan.plans WHERE id = :'gone';
 SELECT plan, item, session, status FROM appointments WHERE starts_at::date IN ('2031-06-02', '2031-06-03');
 
+-- What goes lets nothing else be changed beside it in the same statement.
+SELECT txplan.create_plan(:'clinic', :'mary', NULL, 'To go') AS gone \gset
+SELECT txplan.add_item(:'gone', :'crown') AS gone_item \gset
+SELECT txplan.book_appointment(:'mary', '2031-06-04 10:00+02', '2031-06-04 11:00+02', item_id => :'gone_item') AS gone_3 \gset
+SELECT txplan.book_appointment(:'mary', '2031-06-05 10:00+02', '2031-06-05 11:00+02', item_id => :'gone_item') AS gone_4 \gset
+SELECT txplan.mark_no_show(:'gone_4');
+SELECT v.status, c.change, pg_temp.brief('WITH i AS (DELETE FROM txplan.items WHERE id = %L) UPDATE txplan.appointments SET item_id = NULL, ' || c.change || ' WHERE id = ' || quote_literal(v.id), :'gone_item')
+FROM (VALUES (:'gone_3', 'booked'), (:'gone_4', 'no_show')) AS v (id, status),
+	(VALUES ('created_by = ''x'''), ('ended_by = ''x'''), ('ended_at = now() + ''1 h'''), ('created_at = now() + ''1 h'''), ('patient_id = txplan.new_id()'), ('status = ''completed'''), ('room = ''9''')) AS c (change)
+WHERE (v.status, c.change) <> ('booked', 'room = ''9''') AND (v.status, c.change) <> ('booked', 'status = ''completed''');
+SELECT plan, item, status FROM appointments WHERE starts_at::date IN ('2031-06-04', '2031-06-05');
+DELETE FROM txplan.plans WHERE id = :'gone';
+
+-- Both notes together are a note.
+SELECT txplan.book_appointment(:'mary', '2031-06-06 10:00+02', '2031-06-06 11:00+02', note => repeat('é', 5000)) AS noted \gset
+SELECT pg_temp.brief('SELECT txplan.cancel_appointment(%L, repeat(''é'', 5000))', :'noted');
+SELECT txplan.cancel_appointment(:'noted', repeat('é', 4999));
+SELECT char_length(note) AS chars, status FROM txplan.appointments WHERE id = :'noted';
+
 -- On the plan's page: the next to come first, then the others, the latest first.
 SELECT d ->> 'starts_at' AS starts_at, d ->> 'status' AS status, d -> 'professional' ->> 'name' AS professional, d ->> 'room' AS room
 FROM jsonb_array_elements(txplan.plan_detail(:'plan') -> 'appointments') AS d;
