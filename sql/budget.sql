@@ -11,7 +11,7 @@ AS 'MODULE_PATHNAME', 'txplan_budgets_check';
 COMMENT ON FUNCTION txplan.budgets_check() IS
 'Trigger: lets a budget be made, linked, changed, sent and decided only as its rules allow.
 
-Locks the plan first. Errors: TX001, TX002, TX003, TX004, TX007, TX009, TX010,
+Locks the plan first. Errors: 22008, TX001, TX002, TX003, TX004, TX007, TX009, TX010,
 P0002.';
 
 CREATE FUNCTION txplan.budgets_settle()
@@ -375,8 +375,8 @@ PERFORM txplan.ensure_constraint('budgets', 'budgets_times_fit_the_status',
 	'CHECK ((status <> ''draft'' OR sent_at IS NULL) AND (status <> ''sent'' OR sent_at IS NOT NULL) AND (decided_at IS NULL) = (status = ''draft'' OR status = ''sent'') AND (decided_at IS NULL) = (decided_by IS NULL))',
 	'A budget says when it was sent, and when and by whom it was decided');
 PERFORM txplan.ensure_constraint('budgets', 'budgets_valid_until_finite',
-	'CHECK (pg_catalog.isfinite(valid_until))',
-	'Its last day is a day');
+	'CHECK (valid_until BETWEEN ''0001-01-01'' AND ''9999-12-31'')',
+	'Its last day is a day of the years 1 to 9999');
 PERFORM txplan.ensure_constraint('budgets', 'budgets_texts_length',
 	'CHECK (pg_catalog.char_length(external_ref) BETWEEN 1 AND 200 AND pg_catalog.char_length(decision_note) <= 10000)',
 	'External reference 1 to 200, note at most 10000 characters');
@@ -403,10 +403,12 @@ CREATE TABLE IF NOT EXISTS txplan.budget_lines (
 	discount_percent numeric(5,2),
 	discount_amount numeric(12,2),
 	net_amount numeric(12,2) NOT NULL DEFAULT 0,
+	item_removed boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT budget_lines_pkey PRIMARY KEY (id, clinic_id)
 );
+ALTER TABLE txplan.budget_lines ADD COLUMN IF NOT EXISTS item_removed boolean NOT NULL DEFAULT false;
 ALTER TABLE txplan.budget_lines ALTER COLUMN id SET DEFAULT txplan.new_id();
 
 COMMENT ON TABLE txplan.budget_lines IS 'The lines of the budgets';
@@ -421,6 +423,7 @@ COMMENT ON COLUMN txplan.budget_lines.quantity IS 'How many, 1 to 1000';
 COMMENT ON COLUMN txplan.budget_lines.discount_percent IS 'Discount on the line in percent of price times quantity, 0 to 100';
 COMMENT ON COLUMN txplan.budget_lines.discount_amount IS 'Discount on the line as an amount, at most price times quantity';
 COMMENT ON COLUMN txplan.budget_lines.net_amount IS 'What the line costs less its discount and its share of that on the whole; the engine writes it';
+COMMENT ON COLUMN txplan.budget_lines.item_removed IS 'Whether it quoted an item that was removed since; no next version has such a line. The engine writes it';
 COMMENT ON COLUMN txplan.budget_lines.created_at IS 'When it was made';
 COMMENT ON COLUMN txplan.budget_lines.updated_at IS 'When it was last changed';
 COMMENT ON CONSTRAINT budget_lines_pkey ON txplan.budget_lines IS 'A line belongs to one clinic';

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
 #include "actor.h"
@@ -28,12 +29,6 @@ SAVED_QUERY(read_terms,
 			"FROM txplan.budgets AS b "
 			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
-
-SAVED_QUERY(supersede,
-			"UPDATE txplan.budgets SET status = 'cancelled', decided_at = $3, "
-			"decided_by = $4, updated_at = $3 "
-			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-			UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID);
 
 SAVED_QUERY(read_calendar,
 			"SELECT pg_catalog.timezone(c.time_zone, "
@@ -64,6 +59,10 @@ static const BudgetColumn terms[] = { BUDGET_VALID_UNTIL,
 #define ENGINE_HINT                                                      \
 	"Change the lines and discounts of a draft, send it and decide it: " \
 	"the engine then writes this column."
+
+/* The years from 1 to 9999 */
+#define FIRST_DAY (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE)
+#define LAST_DAY (date2j(9999, 12, 31) - POSTGRES_EPOCH_JDATE)
 
 PG_FUNCTION_INFO_V1(txplan_budgets_check);
 
@@ -208,20 +207,63 @@ CheckNewColumns(const Row *row)
 }
 
 /*
- * FollowPredecessor makes a new budget the next version of the one that it names:
- * it takes number, plan, patient and discounts, and where the one before was sent,
- * that one is cancelled now.
- *
- * Plan and predecessor are locked, in this order.
+ * IsThere tells whether the id of a new budget is there, so that it will not be
+ * inserted (ON CONFLICT, or an error) and decides nothing.  Its plan or predecessor
+ * is locked: behind that whoever inserts the same has to wait.
+ */
+static bool
+IsThere(const Row *row)
+{
+	FoundBudget same;
+
+	return FindBudget(RowUuid(row, BUDGET_ID), RowUuid(row, BUDGET_CLINIC_ID),
+					  &same);
+}
+
+/*
+ * RequireHeir refuses a next version for another plan or patient than those of the
+ * budget before it.
  */
 static void
-FollowPredecessor(Row *row, TimestampTz now)
+RequireHeir(const Row *row, const FoundBudget *before, const pg_uuid_t *patient)
+{
+	const pg_uuid_t *plan_id = RowUuid(row, BUDGET_PLAN_ID);
+	const pg_uuid_t *patient_id = RowUuid(row, BUDGET_PATIENT_ID);
+	bool fits =
+		patient_id == NULL || memcmp(patient_id, patient, UUID_LEN) == 0;
+
+	if (plan_id != NULL)
+		fits = fits && before->linked &&
+			   memcmp(plan_id, &before->plan_id, UUID_LEN) == 0;
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_TX_WRONG_CLINIC),
+				 errmsg("a next version of budget %s v%d is for its plan and "
+						"patient",
+						before->number, before->version),
+				 before->linked ? errdetail("It is a budget of plan \"%s\".",
+											UuidText(&before->plan_id)) :
+								  errdetail("It is a budget of no plan."),
+				 errhint("Leave plan_id and patient_id out; a draft is linked "
+						 "to a plan with txplan.link_budget().")));
+}
+
+/*
+ * FollowPredecessor makes a new budget the next version of the one that it names:
+ * it takes number, plan, patient and discounts.
+ *
+ * Plan and predecessor are locked, in this order.  Where the one before was sent,
+ * it is cancelled, and its plan taken over, when the statement settles: here the
+ * new one may still come to nothing.
+ */
+static void
+FollowPredecessor(Row *row)
 {
 	const pg_uuid_t *id = RowUuid(row, BUDGET_SUPERSEDES_ID);
 	const pg_uuid_t *clinic_id = RowUuid(row, BUDGET_CLINIC_ID);
 	FoundBudget before;
 	TreatmentPlan *plan;
-	Datum arguments[4];
+	Datum arguments[2];
 	Datum values[3];
 	bool nulls[3];
 	bool was_sent;
@@ -234,6 +276,15 @@ FollowPredecessor(Row *row, TimestampTz now)
 	}
 	LockBudget(&before);
 	plan = LockPlanOf(&before);
+	arguments[0] = UUIDPGetDatum(id);
+	arguments[1] = UUIDPGetDatum(clinic_id);
+	(void) QueryRow(&read_terms, AS_OWNER, arguments, NULL, values, nulls);
+	RequireHeir(row, &before, DatumGetUUIDP(values[0]));
+	SetRowText(row, BUDGET_NUMBER, before.number);
+	SetRow(row, BUDGET_VERSION, Int32GetDatum(before.version + 1));
+	SetRow(row, BUDGET_PATIENT_ID, values[0]);
+	if (IsThere(row))
+		return;
 	was_sent = strcmp(before.status, "sent") == 0;
 	if (!was_sent && strcmp(before.status, "rejected") != 0 &&
 		strcmp(before.status, "expired") != 0)
@@ -254,21 +305,12 @@ FollowPredecessor(Row *row, TimestampTz now)
 		RequireOpenPlan(plan, revises, "its budget has no next version");
 		if (!was_sent)
 			RequireNoLiveBudget(plan);
-		SetRow(row, BUDGET_PLAN_ID, UUIDPGetDatum(&before.plan_id));
 	}
 
-	arguments[0] = UUIDPGetDatum(id);
-	arguments[1] = UUIDPGetDatum(clinic_id);
-	(void) QueryRow(&read_terms, AS_OWNER, arguments, NULL, values, nulls);
-	if (was_sent)
-	{
-		arguments[2] = TimestampTzGetDatum(now);
-		arguments[3] = CStringGetTextDatum(CurrentActor());
-		EngineWriteRows(&supersede, TABLE_BUDGETS, arguments, NULL, 1);
-	}
-	SetRowText(row, BUDGET_NUMBER, before.number);
-	SetRow(row, BUDGET_VERSION, Int32GetDatum(before.version + 1));
-	SetRow(row, BUDGET_PATIENT_ID, values[0]);
+	if (was_sent || plan == NULL)
+		SetRowNull(row, BUDGET_PLAN_ID);
+	else
+		SetRow(row, BUDGET_PLAN_ID, UUIDPGetDatum(&before.plan_id));
 	if (RowIsNull(row, BUDGET_DISCOUNT_PERCENT) &&
 		RowIsNull(row, BUDGET_DISCOUNT_AMOUNT))
 	{
@@ -277,6 +319,25 @@ FollowPredecessor(Row *row, TimestampTz now)
 		if (!nulls[2])
 			SetRow(row, BUDGET_DISCOUNT_AMOUNT, values[2]);
 	}
+}
+
+/*
+ * CheckLastDay refuses a last day that no calendar for people has.
+ */
+static void
+CheckLastDay(const Row *row)
+{
+	DateADT day;
+
+	if (RowIsNull(row, BUDGET_VALID_UNTIL))
+		return;
+	day = DatumGetDateADT(RowValue(row, BUDGET_VALID_UNTIL));
+	if (day < FIRST_DAY || day > LAST_DAY)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("valid_until is out of range"),
+				 errdetail("It is a day from 0001-01-01 to 9999-12-31."),
+				 errhint("Give NULL for a budget that does not expire.")));
 }
 
 /*
@@ -295,15 +356,18 @@ CheckInsert(Row *row)
 		return;
 	today = ReadCalendar(clinic_id, &valid_days);
 	if (!RowIsNull(row, BUDGET_SUPERSEDES_ID))
-		FollowPredecessor(row, now);
+		FollowPredecessor(row);
 	else
 	{
 		if (!RowIsNull(row, BUDGET_PLAN_ID))
 		{
 			TreatmentPlan *plan = LockLinked(row);
 
-			RequireOpenPlan(plan, false, "it takes no budget");
-			RequireNoLiveBudget(plan);
+			if (!IsThere(row))
+			{
+				RequireOpenPlan(plan, false, "it takes no budget");
+				RequireNoLiveBudget(plan);
+			}
 			SetRow(row, BUDGET_PATIENT_ID, UUIDPGetDatum(&plan->patient_id));
 		}
 		else if (RowIsNull(row, BUDGET_PATIENT_ID))
@@ -317,6 +381,7 @@ CheckInsert(Row *row)
 	}
 	if (RowIsNull(row, BUDGET_VALID_UNTIL))
 		SetRow(row, BUDGET_VALID_UNTIL, DateADTGetDatum(today + valid_days));
+	CheckLastDay(row);
 	SetRowText(row, BUDGET_STATUS, "draft");
 	SetRow(row, BUDGET_SUBTOTAL, CentsToAmount(0));
 	SetRow(row, BUDGET_TOTAL, CentsToAmount(0));
@@ -465,6 +530,7 @@ CheckTerms(Row *row, const Row *old_row)
 
 		RaiseNotDraft(&budget, "its terms do not change");
 	}
+	CheckLastDay(row);
 	if (!RowIsNull(row, BUDGET_DISCOUNT_PERCENT) &&
 		!RowIsNull(row, BUDGET_DISCOUNT_AMOUNT))
 		return; /* the constraint refuses it */

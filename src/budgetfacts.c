@@ -38,9 +38,10 @@ typedef struct BudgetChange
 	char *status_before; /* NULL when it did not change */
 	char *note;
 	bool terms_changed;
-	bool superseded; /* a version before it, by its coming */
+	bool follows; /* a version before it */
 	pg_uuid_t predecessor;
-	List *repriced; /* of Repriced * */
+	bool superseded; /* that one was sent, and is cancelled by its coming */
+	List *repriced;	 /* of Repriced * */
 } BudgetChange;
 
 SAVED_QUERY(copy_lines,
@@ -50,13 +51,20 @@ SAVED_QUERY(copy_lines,
 			"SELECT l.clinic_id, $1, l.item_id, l.position, l.description, "
 			"l.unit_price, l.quantity, l.discount_percent, l.discount_amount "
 			"FROM txplan.budget_lines AS l "
-			"WHERE l.budget_id" EQ "$2 AND l.clinic_id" EQ "$3",
+			"WHERE l.budget_id" EQ "$2 AND l.clinic_id" EQ "$3 "
+			"AND NOT l.item_removed",
 			UUIDOID, UUIDOID, UUIDOID);
 
-SAVED_QUERY(read_budget_status,
-			"SELECT b.status FROM txplan.budgets AS b "
-			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
-			UUIDOID, UUIDOID);
+SAVED_QUERY(supersede,
+			"UPDATE txplan.budgets SET status = 'cancelled', decided_at = $3, "
+			"decided_by = $4, updated_at = $3 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID);
+
+SAVED_QUERY(take_plan_over,
+			"UPDATE txplan.budgets SET plan_id = $3 "
+			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
+			UUIDOID, UUIDOID, UUIDOID);
 
 SAVED_QUERY(read_quoted,
 			"SELECT i.id, l.net_amount, i.price, i.status" EQ "'pending', "
@@ -98,8 +106,8 @@ ReadChange(BudgetChange *change, TriggerEvent event, const Row *old_row,
 	if (is_new)
 	{
 		change->came = true;
-		change->superseded = !RowIsNull(row, BUDGET_SUPERSEDES_ID);
-		if (change->superseded)
+		change->follows = !RowIsNull(row, BUDGET_SUPERSEDES_ID);
+		if (change->follows)
 			change->predecessor = *RowUuid(row, BUDGET_SUPERSEDES_ID);
 		return true;
 	}
@@ -115,17 +123,50 @@ ReadChange(BudgetChange *change, TriggerEvent event, const Row *old_row,
 }
 
 /*
+ * Supersede cancels the budget that a new version follows, where it was sent, and
+ * hands its plan on.  It was locked when the new one was checked.
+ */
+static void
+Supersede(BudgetChange *change, const Settlement *settlement)
+{
+	FoundBudget before;
+	Datum arguments[4];
+
+	if (!FindBudget(&change->predecessor, &change->clinic_id, &before))
+		RaiseMissing("budget", &change->predecessor);
+	if ((strcmp(before.status, "rejected") == 0 ||
+		 strcmp(before.status, "expired") == 0) &&
+		change->linked == before.linked)
+		return;
+
+	/* It was decided in the same statement. */
+	if (strcmp(before.status, "sent") != 0)
+		RaiseAlready(&before);
+	arguments[0] = UUIDPGetDatum(&change->predecessor);
+	arguments[1] = UUIDPGetDatum(&change->clinic_id);
+	arguments[2] = TimestampTzGetDatum(settlement->at);
+	arguments[3] = CStringGetTextDatum(settlement->actor);
+	EngineWriteRows(&supersede, TABLE_BUDGETS, arguments, NULL, 1);
+	change->superseded = true;
+	if (!before.linked)
+		return;
+	change->linked = true;
+	change->plan_id = before.plan_id;
+	arguments[0] = UUIDPGetDatum(&change->budget_id);
+	arguments[2] = UUIDPGetDatum(&before.plan_id);
+	EngineWriteRows(&take_plan_over, TABLE_BUDGETS, arguments, NULL, 1);
+}
+
+/*
  * FillNew gives a new budget its lines: those of the version before it, or those
  * of the plan's items where it was generated.
  */
 static void
-FillNew(BudgetChange *change, const TreatmentPlan *plan, TimestampTz at)
+FillNew(const BudgetChange *change, const TreatmentPlan *plan, TimestampTz at)
 {
 	Datum arguments[3];
-	Datum status;
-	bool isnull;
 
-	if (change->superseded)
+	if (change->follows)
 	{
 		arguments[0] = UUIDPGetDatum(&change->budget_id);
 		arguments[1] = UUIDPGetDatum(&change->predecessor);
@@ -133,16 +174,8 @@ FillNew(BudgetChange *change, const TreatmentPlan *plan, TimestampTz at)
 		(void) EngineWrite(&copy_lines, TABLE_BUDGET_LINES, arguments, NULL);
 		if (plan == NULL)
 			ReckonBudget(&change->budget_id, &change->clinic_id, at);
-
-		/* One that was rejected or expired is followed, not superseded. */
-		if (!QueryRow(&read_budget_status, AS_OWNER, &arguments[1], NULL,
-					  &status, &isnull) ||
-			strcmp(TextDatumGetCString(status), "cancelled") != 0)
-			change->superseded = false;
-		if (plan != NULL)
-			SyncQuote(plan, &change->budget_id, at);
 	}
-	else if (plan != NULL && IsFilling())
+	if (plan != NULL && (change->follows || IsFilling()))
 		SyncQuote(plan, &change->budget_id, at);
 }
 
@@ -226,11 +259,15 @@ Reprice(const BudgetChange *change, TimestampTz at)
  * budget.
  */
 static void
-WriteBelow(BudgetChange *change, bool is_new, TimestampTz at)
+WriteBelow(BudgetChange *change, bool is_new, const Settlement *settlement)
 {
-	TreatmentPlan *plan =
-		change->linked ? LockPlan(&change->plan_id, &change->clinic_id) : NULL;
+	TimestampTz at = settlement->at;
+	TreatmentPlan *plan;
 
+	if (change->follows)
+		Supersede(change, settlement);
+	plan =
+		change->linked ? LockPlan(&change->plan_id, &change->clinic_id) : NULL;
 	if (is_new)
 		FillNew(change, plan, at);
 	if (change->terms_changed)
@@ -401,7 +438,7 @@ txplan_budgets_settle(PG_FUNCTION_ARGS)
 
 	BeginRun(&run, false);
 	foreach(cell, happened)
-		WriteBelow((BudgetChange *) lfirst(cell), is_new, run.settlement.at);
+		WriteBelow((BudgetChange *) lfirst(cell), is_new, &run.settlement);
 	foreach(cell, happened)
 		TellChange(&run, (const BudgetChange *) lfirst(cell));
 	EndRun(&run);

@@ -16,21 +16,16 @@ typedef struct BudgetWay
 {
 	const char *action;
 	const char *from;
-	const char *to;
+	const char *to; /* NULL for a next version */
 } BudgetWay;
 
 static const BudgetWay ways[] = {
-	{ "send", "draft", "sent" },
-	{ "accept", "draft", "accepted" },
-	{ "reject", "draft", "rejected" },
-	{ "cancel", "draft", "cancelled" },
-	{ "accept", "sent", "accepted" },
-	{ "reject", "sent", "rejected" },
-	{ "cancel", "sent", "cancelled" },
-	{ "cancel", "accepted", "cancelled" },
-	{ "resend", "sent", "a next version" },
-	{ "resend", "rejected", "a next version" },
-	{ "resend", "expired", "a next version" },
+	{ "send", "draft", "sent" },	   { "accept", "draft", "accepted" },
+	{ "reject", "draft", "rejected" }, { "cancel", "draft", "cancelled" },
+	{ "accept", "sent", "accepted" },  { "reject", "sent", "rejected" },
+	{ "cancel", "sent", "cancelled" }, { "cancel", "accepted", "cancelled" },
+	{ "resend", "sent", NULL },		   { "resend", "rejected", NULL },
+	{ "resend", "expired", NULL },
 };
 
 #define FIND_BUDGET                                                  \
@@ -177,7 +172,9 @@ LegalBudgetActions(const char *status)
 	for (i = 0; i < lengthof(ways); i++)
 		if (strcmp(ways[i].from, status) == 0)
 			appendStringInfo(&list, "%s%s (to %s)", list.len > 0 ? ", " : "",
-							 ways[i].action, ways[i].to);
+							 ways[i].action,
+							 ways[i].to == NULL ? "a next version" :
+												  ways[i].to);
 	if (list.len == 0)
 		return pstrdup("Generate a new budget.");
 	return psprintf("What can be done with it: %s.", list.data);
@@ -224,7 +221,8 @@ HasWay(const char *from, const char *to)
 	int i;
 
 	for (i = 0; i < lengthof(ways); i++)
-		if (strcmp(ways[i].from, from) == 0 && strcmp(ways[i].to, to) == 0)
+		if (ways[i].to != NULL && strcmp(ways[i].from, from) == 0 &&
+			strcmp(ways[i].to, to) == 0)
 			return true;
 	return false;
 }

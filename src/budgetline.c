@@ -37,6 +37,9 @@ SAVED_QUERY(find_place,
 static const LineColumn fixed_columns[] = { LINE_ID, LINE_CLINIC_ID,
 											LINE_BUDGET_ID };
 
+#define PLACE_MAX \
+	1000000 /* as constraint budget_lines_position_in_range says */
+
 #define ENGINE_HINT                                                 \
 	"Change price, quantity and discounts of the line: the engine " \
 	"then adds the budget up."
@@ -126,6 +129,29 @@ CheckDiscount(const Row *row)
 }
 
 /*
+ * LastPlace gives the place behind the last line of a budget.  Where lines stand so
+ * far apart that there is none, they close up first.
+ */
+static int
+LastPlace(const FoundBudget *budget)
+{
+	Datum arguments[2];
+	Datum place;
+	bool isnull;
+
+	arguments[0] = UUIDPGetDatum(&budget->id);
+	arguments[1] = UUIDPGetDatum(&budget->clinic_id);
+	(void) QueryRow(&find_place, AS_OWNER, arguments, NULL, &place, &isnull);
+	if (DatumGetInt32(place) > PLACE_MAX)
+	{
+		OrderLines(&budget->id, &budget->clinic_id, GetCurrentTimestamp());
+		(void) QueryRow(&find_place, AS_OWNER, arguments, NULL, &place,
+						&isnull);
+	}
+	return DatumGetInt32(place);
+}
+
+/*
  * CheckInsert fills in and checks a new line.
  */
 static void
@@ -149,17 +175,10 @@ CheckInsert(Row *row)
 		CheckItem(row, &budget);
 	CheckDiscount(row);
 	if (RowIsNull(row, LINE_POSITION))
-	{
-		Datum arguments[2];
-		Datum place;
-		bool isnull;
-
-		arguments[0] = UUIDPGetDatum(budget_id);
-		arguments[1] = RowValue(row, LINE_CLINIC_ID);
-		(void) QueryRow(&find_place, AS_OWNER, arguments, NULL, &place,
-						&isnull);
-		SetRow(row, LINE_POSITION, place);
-	}
+		SetRow(row, LINE_POSITION, Int32GetDatum(LastPlace(&budget)));
+	if (!RowIsNull(row, LINE_ITEM_REMOVED) &&
+		DatumGetBool(RowValue(row, LINE_ITEM_REMOVED)))
+		RaiseEngineOwned("budget_lines", "item_removed", ENGINE_HINT);
 	SetRow(row, LINE_NET_AMOUNT, CentsToAmount(0));
 	SetRow(row, LINE_UPDATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
 }
@@ -214,6 +233,8 @@ CheckUpdate(Row *row, const Row *old_row)
 			RaiseNeverChanges("budget_lines", row->names[fixed_columns[i]]);
 	if (RowsDiffer(old_row, row, LINE_NET_AMOUNT))
 		RaiseEngineOwned("budget_lines", "net_amount", ENGINE_HINT);
+	if (RowsDiffer(old_row, row, LINE_ITEM_REMOVED))
+		RaiseEngineOwned("budget_lines", "item_removed", ENGINE_HINT);
 	if (RowsDiffer(old_row, row, LINE_CREATED_AT))
 		RaiseEngineOwned("budget_lines", "created_at", ENGINE_HINT);
 	if (RowsEqual(old_row, row, LINE_UPDATED_AT))
@@ -222,7 +243,10 @@ CheckUpdate(Row *row, const Row *old_row)
 		return;
 	}
 	if (LosesItem(old_row, row))
+	{
+		SetRow(row, LINE_ITEM_REMOVED, BoolGetDatum(true));
 		return;
+	}
 	if (!LockDraft(row, "its lines do not change", &budget))
 		RaiseMissing("budget", RowUuid(row, LINE_BUDGET_ID));
 	if (RowsDiffer(old_row, row, LINE_ITEM_ID) && !RowIsNull(row, LINE_ITEM_ID))

@@ -304,25 +304,12 @@ ReckonBudget(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id,
 }
 
 /*
- * AddLines quotes the pending items of a plan that a budget has no line for.
+ * OrderLines puts the lines into the order of the plan's items, without gaps; lines
+ * of no item come last.
  */
-static void
-AddLines(const TreatmentPlan *plan, const pg_uuid_t *budget_id)
-{
-	Datum arguments[3];
-
-	arguments[0] = UUIDPGetDatum(&plan->key.id);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	arguments[2] = UUIDPGetDatum(budget_id);
-	(void) EngineWrite(&add_lines, TABLE_BUDGET_LINES, arguments, NULL);
-}
-
-/*
- * Reorder puts the lines into the order of the plan's items; lines of no item come
- * last.
- */
-static void
-Reorder(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id, TimestampTz at)
+void
+OrderLines(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id,
+		   TimestampTz at)
 {
 	Datum arguments[3];
 
@@ -333,13 +320,30 @@ Reorder(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id, TimestampTz at)
 }
 
 /*
+ * AddLines quotes the pending items of a plan that a budget has no line for.  The
+ * new lines come behind the others, which close up first, and then into their
+ * places.
+ */
+static void
+AddLines(const TreatmentPlan *plan, const pg_uuid_t *budget_id, TimestampTz at)
+{
+	Datum arguments[3];
+
+	OrderLines(budget_id, &plan->key.clinic_id, at);
+	arguments[0] = UUIDPGetDatum(&plan->key.id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	arguments[2] = UUIDPGetDatum(budget_id);
+	if (EngineWrite(&add_lines, TABLE_BUDGET_LINES, arguments, NULL) > 0)
+		OrderLines(budget_id, &plan->key.clinic_id, at);
+}
+
+/*
  * QuoteItems gives the new items of a plan their lines on its draft.
  */
 void
 QuoteItems(const TreatmentPlan *plan, TimestampTz at)
 {
-	AddLines(plan, &plan->budget_id);
-	Reorder(&plan->budget_id, &plan->key.clinic_id, at);
+	AddLines(plan, &plan->budget_id, at);
 	ReckonBudget(&plan->budget_id, &plan->key.clinic_id, at);
 }
 
@@ -380,7 +384,7 @@ RequoteItem(const TreatmentPlan *plan, const pg_uuid_t *item_id, TimestampTz at)
 void
 ReorderQuote(const TreatmentPlan *plan, TimestampTz at)
 {
-	Reorder(&plan->budget_id, &plan->key.clinic_id, at);
+	OrderLines(&plan->budget_id, &plan->key.clinic_id, at);
 }
 
 /*
@@ -397,7 +401,6 @@ SyncQuote(const TreatmentPlan *plan, const pg_uuid_t *budget_id, TimestampTz at)
 	arguments[2] = TimestampTzGetDatum(at);
 	(void) EngineWrite(&drop_ended, TABLE_BUDGET_LINES, arguments, NULL);
 	(void) EngineWrite(&requote_all, TABLE_BUDGET_LINES, arguments, NULL);
-	AddLines(plan, budget_id);
-	Reorder(budget_id, &plan->key.clinic_id, at);
+	AddLines(plan, budget_id, at);
 	ReckonBudget(budget_id, &plan->key.clinic_id, at);
 }

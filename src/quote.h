@@ -18,6 +18,8 @@ extern void RequireUnlocked(const TreatmentPlan *plan, const char *what);
 
 extern int64 DiscountOf(int64 amount, Datum percent, bool no_percent,
 						Datum fixed, bool no_fixed);
+extern void OrderLines(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id,
+					   TimestampTz at);
 extern void ReckonBudget(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id,
 						 TimestampTz at);
 

@@ -125,6 +125,7 @@ static const char *const line_columns[] = { "id",
 											"discount_percent",
 											"discount_amount",
 											"net_amount",
+											"item_removed",
 											"created_at",
 											"updated_at",
 											NULL };

@@ -347,6 +347,73 @@ UPDATE txplan.budgets SET status = status, discount_percent = discount_percent W
 UPDATE txplan.budget_lines SET unit_price = unit_price WHERE budget_id = :'budget';
 SELECT count(*) AS events FROM pg_temp.events(:'plan', :since);
 
+-- A next version: nothing happens to the one before unless the new one is there.
+SELECT pg_temp.made('pending') AS plan \gset
+SELECT txplan.generate_budget(:'plan') AS sent \gset
+SELECT txplan.send_budget(:'sent');
+SELECT txplan.new_id() AS next \gset
+CREATE FUNCTION pg_temp.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER swallow BEFORE INSERT ON txplan.budgets FOR EACH ROW EXECUTE FUNCTION pg_temp.swallow();
+INSERT INTO txplan.budgets (id, clinic_id, supersedes_id) VALUES (:'next', :'clinic', :'sent');
+SELECT txplan.resend_budget(:'sent');
+DROP TRIGGER swallow ON txplan.budgets;
+INSERT INTO txplan.budgets (id, clinic_id, supersedes_id) VALUES (:'sent', :'clinic', :'sent') ON CONFLICT DO NOTHING;
+SELECT * FROM pg_temp.budgets(:'plan');
+SELECT pg_temp.brief('INSERT INTO txplan.budgets (clinic_id, supersedes_id, patient_id) VALUES (%L, %L, %L)', :'clinic', :'sent', :'other_patient');
+SELECT pg_temp.attempt('INSERT INTO txplan.budgets (clinic_id, supersedes_id, plan_id) VALUES (%L, %L, %L)', :'clinic', :'sent', pg_temp.made()::text);
+SELECT pg_temp.brief('WITH n AS (INSERT INTO txplan.budgets (clinic_id, supersedes_id) VALUES (%L, %L)) UPDATE txplan.budgets SET status = ''%s'' WHERE id = %2$L', :'clinic', :'sent', s)
+FROM (VALUES ('accepted'), ('rejected'), ('cancelled')) AS v (s);
+SELECT status, budget_status FROM txplan.plans WHERE id = :'plan';
+INSERT INTO txplan.budgets (id, clinic_id, supersedes_id, plan_id, patient_id) VALUES (:'next', :'clinic', :'sent', :'plan', :'patient');
+SELECT * FROM pg_temp.budgets(:'plan');
+SELECT * FROM pg_temp.plan(:'plan');
+-- Once more: it is there.
+INSERT INTO txplan.budgets (id, clinic_id, supersedes_id) VALUES (:'next', :'clinic', :'sent') ON CONFLICT DO NOTHING;
+INSERT INTO txplan.budgets (id, clinic_id, plan_id) VALUES (:'next', :'clinic', :'plan') ON CONFLICT DO NOTHING;
+INSERT INTO txplan.budgets (id, clinic_id, plan_id) VALUES (:'next', :'clinic', :'plan') ON CONFLICT (id, clinic_id) DO UPDATE SET external_ref = 'again';
+SELECT pg_temp.brief('INSERT INTO txplan.budgets (id, clinic_id, supersedes_id) VALUES (%L, %L, %L)', :'next', :'clinic', :'sent');
+SELECT pg_temp.brief('INSERT INTO txplan.budgets (id, clinic_id, plan_id) VALUES (%L, %L, %L)', :'next', :'clinic', :'plan');
+SELECT * FROM pg_temp.budgets(:'plan');
+SELECT external_ref FROM txplan.budgets WHERE id = :'next';
+-- One of no plan.
+INSERT INTO txplan.budgets (clinic_id, patient_id) VALUES (:'clinic', :'patient') RETURNING id AS sent \gset
+INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price) VALUES (:'clinic', :'sent', 'Brush', 5);
+SELECT txplan.send_budget(:'sent');
+SELECT pg_temp.attempt('INSERT INTO txplan.budgets (clinic_id, supersedes_id, plan_id) VALUES (%L, %L, %L)', :'clinic', :'sent', pg_temp.made()::text);
+SELECT txplan.resend_budget(:'sent') AS next \gset
+SELECT version, status, total, plan_id FROM txplan.budgets WHERE id IN (:'sent', :'next') ORDER BY version;
+SELECT txplan.cancel_budget(:'next');
+
+-- What was removed from the plan is in no next version; lines of no item are.
+SELECT pg_temp.made('pending') AS plan \gset
+SELECT txplan.generate_budget(:'plan') AS budget \gset
+INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price) VALUES (:'clinic', :'budget', 'Brush', 5);
+SELECT txplan.send_budget(:'budget');
+SELECT txplan.reject_budget(:'budget');
+SELECT txplan.reactivate_plan(:'plan');
+SELECT txplan.remove_item(id) IS NOT NULL AS removed FROM txplan.items WHERE plan_id = :'plan' ORDER BY position LIMIT 1;
+SELECT l.description, l.item_id IS NULL AS of_no_item, l.item_removed FROM txplan.budget_lines AS l WHERE l.budget_id = :'budget' ORDER BY l.position;
+SELECT pg_temp.brief('UPDATE txplan.budget_lines SET item_removed = NOT item_removed WHERE budget_id = %L', :'budget');
+SELECT txplan.resend_budget(:'budget') AS next \gset
+SELECT * FROM pg_temp.budgets(:'plan');
+SELECT pg_temp.brief('INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price, item_removed) VALUES (%L, %L, ''x'', 1, true)', :'clinic', :'next');
+
+-- The last place of all is no end: lines close up.
+UPDATE txplan.budget_lines SET position = 1000000 WHERE budget_id = :'next' AND item_id IS NULL;
+SELECT txplan.add_item(:'plan', :'cleaning') IS NOT NULL AS added;
+SELECT position, description FROM txplan.budget_lines WHERE budget_id = :'next' ORDER BY position;
+UPDATE txplan.budget_lines SET position = 1000000 WHERE budget_id = :'next' AND item_id IS NULL;
+INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price) VALUES (:'clinic', :'next', 'Floss', 3), (:'clinic', :'next', 'Paste', 4);
+SELECT position, description FROM txplan.budget_lines WHERE budget_id = :'next' ORDER BY position;
+
+-- The last day is one that people can write.
+SELECT d, pg_temp.brief('UPDATE txplan.budgets SET valid_until = %2$L WHERE id = %1$L', :'next', d)
+FROM (VALUES ('infinity'), ('10000-01-01'), ('5874897-12-31'), ('0001-12-31 BC'), ('9999-12-31')) AS v (d);
+SELECT txplan.send_budget(:'next');
+SELECT payload ->> 'valid_until' AS valid_until FROM txplan.events WHERE plan_id = :'plan' AND type = 'budget.sent' ORDER BY id DESC LIMIT 1;
+SELECT s, pg_temp.brief('UPDATE txplan.budgets SET status = %2$L WHERE id = %1$L', :'next', s)
+FROM (VALUES ('a next version'), ('')) AS v (s);
+
 -- What can be done.
 SELECT action, to_status, permitted, blockers FROM txplan.available_actions(:'plan') WHERE kind = 'budget';
 SELECT action, to_status, permitted, blockers FROM txplan.available_actions(pg_temp.made('pending')) WHERE kind = 'budget';

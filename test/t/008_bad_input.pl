@@ -1401,8 +1401,9 @@ foreach my $value (
 	[ 'discount_percent', '100.01', '23514' ], [ 'discount_percent', '1000', '22003' ],
 	[ 'discount_amount', '-0.01', '2(2003|3514)' ], [ 'discount_amount', '100.01', 'TX009' ],
 	[ 'discount_amount', q{'NaN'}, '2(2003|3514)' ], [ 'discount_amount', '1e10', '22003' ],
-	[ 'valid_until', q{'infinity'}, '23514' ], [ 'valid_until', q{'-infinity'}, '23514' ],
-	[ 'valid_until', q{'0044-03-15 BC'}, '' ], [ 'valid_until', q{'294000-01-01'}, '' ],
+	[ 'valid_until', q{'infinity'}, '22008' ], [ 'valid_until', q{'-infinity'}, '22008' ],
+	[ 'valid_until', q{'0044-03-15 BC'}, '22008' ], [ 'valid_until', q{'5874897-12-31'}, '22008' ],
+	[ 'valid_until', q{'0001-01-01'}, '' ], [ 'valid_until', q{'9999-12-31'}, '' ],
 	[ 'external_ref', q{''}, '23514' ], [ 'external_ref', $ten_megabytes, '23514' ],
 	[ 'status', q{''}, 'TX001' ], [ 'status', $ten_megabytes, 'TX001' ],
 	[ 'status', q{'expired'}, 'TX001' ], [ 'status', 'NULL', 'TX007' ],
@@ -1423,7 +1424,8 @@ foreach my $value (
 	[ 'quantity', 'NULL', '23502' ], [ 'discount_percent', '100.01', '2(2003|3514)' ],
 	[ 'discount_amount', '100.01', 'TX009' ], [ 'description', q{''}, '23514' ],
 	[ 'description', $ten_megabytes, '23514' ], [ 'position', '0', '23514' ],
-	[ 'net_amount', '1', 'TX007' ], [ 'budget_id', q{id('loose')}, 'TX007' ],
+	[ 'net_amount', '1', 'TX007' ], [ 'item_removed', 'true', 'TX007' ],
+	[ 'budget_id', q{id('loose')}, 'TX007' ],
 	[ 'item_id', q{id('draft_item_1')}, 'TX010' ], [ 'item_id', q{id('b_item_1')}, 'TX010' ],
 	[ 'item_id', 'txplan.new_id()', 'P0002' ])
 {

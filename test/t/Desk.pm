@@ -261,7 +261,8 @@ sub remove_item
 		}
 		else
 		{
-			$_->{item} = undef foreach grep { $_->{item} && $_->{item} == $item } @{ $budget->{lines} };
+			@$_{qw(item removed)} = (undef, 1)
+			  foreach grep { $_->{item} && $_->{item} == $item } @{ $budget->{lines} };
 		}
 	}
 	advance($plan);
@@ -474,7 +475,7 @@ sub resend
 		%$budget,
 		status => 'draft', version => $before->{version} + 1, number => $before->{number},
 		percent => $before->{percent}, amount => $before->{amount},
-		lines => [ map { { %$_ } } @{ $before->{lines} } ]);
+		lines => [ map { { %$_ } } grep { !$_->{removed} } @{ $before->{lines} } ]);
 	push @{ $plan->{budgets} }, $budget;
 	follow($plan, $budget);
 	requote($plan, @{ $plan->{items} });
