@@ -268,9 +268,9 @@ trap finish EXIT
 # The tests' input is copied: the user that runs them need not reach the sources.
 source=$server_dir/source
 mkdir -p "$source/expected/isolation" "$source/regress" "$source/isolation"
-for part in test expected sql docs examples
+for part in README.md test expected sql docs examples
 do
-	[ ! -d "$server_source/$part" ] || cp -R "$server_source/$part" "$source/"
+	[ ! -e "$server_source/$part" ] || cp -R "$server_source/$part" "$source/"
 done
 for part in sql data
 do

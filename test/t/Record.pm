@@ -128,6 +128,7 @@ DECLARE
 	the_item uuid;
 	the_session uuid;
 	the_appointment uuid;
+	the_budget uuid;
 	clinic_number integer;
 	n integer;
 BEGIN
@@ -217,6 +218,39 @@ BEGIN
 		PERFORM txplan.book_appointment(people[3], '2031-03-03 11:00+01', '2031-03-03 12:00+01',
 			professional_id => doctors[1], room => '1', recall_id => r.id)
 		FROM txplan.recall_suggestions AS r WHERE r.patient_id = people[3];
+
+		-- A budget in every status but expired, with discounts, a line of no item and one whose
+		-- item was removed since, next versions, and one of no plan.
+		FOR n IN 1..6 LOOP
+			the_plan := txplan.create_plan(the_clinic, people[4], doctors[2], 'Quoted ' || n);
+			PERFORM txplan.add_item(the_plan, crown, tooth => 20 + n, price => 99.99);
+			PERFORM txplan.add_item(the_plan, filling, tooth => 46, surfaces => 'OD');
+			PERFORM txplan.confirm_plan(the_plan);
+			the_budget := txplan.generate_budget(the_plan);
+			INSERT INTO txplan.budget_lines (clinic_id, budget_id, description, unit_price, quantity, discount_percent)
+			VALUES (the_clinic, the_budget, E'Brush, "soft"\n', 3.33, 3, 12.5);
+			UPDATE txplan.budgets SET discount_percent = 7, external_ref = E'A\\' || n WHERE id = the_budget;
+			CONTINUE WHEN n = 1;
+			PERFORM txplan.send_budget(the_budget);
+			CONTINUE WHEN n = 2;
+			IF n = 3 THEN
+				PERFORM txplan.accept_budget(the_budget);
+				PERFORM txplan.complete_session(s.id) FROM txplan.sessions AS s
+				WHERE s.plan_id = the_plan ORDER BY s.item_id, s.sequence LIMIT 1;
+			ELSIF n = 4 THEN
+				PERFORM txplan.reject_budget(the_budget, E'said: "no"\n');
+				PERFORM txplan.reactivate_plan(the_plan);
+				PERFORM txplan.remove_item(i.id) FROM txplan.items AS i
+				WHERE i.plan_id = the_plan AND i.position = 2;
+				PERFORM txplan.resend_budget(the_budget);
+			ELSIF n = 5 THEN
+				PERFORM txplan.cancel_budget(the_budget, 'ñ');
+			ELSIF n = 6 THEN
+				PERFORM txplan.send_budget(txplan.resend_budget(the_budget));
+			END IF;
+		END LOOP;
+		INSERT INTO txplan.budgets (clinic_id, patient_id, discount_amount)
+		VALUES (the_clinic, people[5], 0);
 
 		the_plan := txplan.create_plan(the_clinic, people[2], NULL, 'Recall', 'recall');
 		PERFORM txplan.add_item(the_plan, filling);
@@ -346,7 +380,7 @@ sub fits_together
 }
 
 # goes_on - the record works: numbers go on, a plan that was under way comes to
-# its end, each fact is one event, and rules hold; five tests.
+# its end, each fact is one event, and rules hold; six tests.
 sub goes_on
 {
 	my ($node, $database, $name) = @_;
@@ -361,6 +395,7 @@ sub goes_on
 							SELECT t.id FROM txplan.patients AS t
 							WHERE t.clinic_id = c.clinic_id ORDER BY t.id LIMIT 1)) AS id
 					FROM txplan.number_counters AS c
+					WHERE c.kind = 'plan'
 					ORDER BY c.clinic_id
 					OFFSET 0
 				) AS c
@@ -370,6 +405,31 @@ sub goes_on
 			) AS n WHERE n.step = 1}),
 		2,
 		"$name: plan numbers go on");
+
+	is( $node->safe_psql(
+			$database, q{
+			CREATE TEMPORARY TABLE quoted AS
+			SELECT c.last_number, txplan.create_plan(c.clinic_id, (
+				SELECT t.id FROM txplan.patients AS t
+				WHERE t.clinic_id = c.clinic_id ORDER BY t.id LIMIT 1)) AS plan_id
+			FROM txplan.number_counters AS c WHERE c.kind = 'budget';
+			DO $$
+			BEGIN
+				PERFORM txplan.add_item(q.plan_id, NULL, 'Quoted', 10.01) FROM quoted AS q;
+				PERFORM txplan.confirm_plan(q.plan_id) FROM quoted AS q;
+				PERFORM txplan.send_budget(txplan.generate_budget(q.plan_id)) FROM quoted AS q;
+				UPDATE txplan.budgets SET status = 'accepted'
+				WHERE plan_id IN (SELECT plan_id FROM quoted);
+			END
+			$$;
+			SELECT string_agg(concat_ws(' ', right(b.number, 4)::integer - q.last_number,
+				b.total, p.status, (SELECT e.type FROM txplan.events AS e
+					WHERE e.plan_id = p.id ORDER BY e.id DESC OFFSET 2 LIMIT 1)), ', ')
+			FROM quoted AS q
+			JOIN txplan.plans AS p ON p.id = q.plan_id
+			JOIN txplan.budgets AS b ON b.plan_id = p.id}),
+		join(', ', ('1 10.01 active budget.accepted') x 2),
+		"$name: budgets go on with the next number, and their plans follow");
 
 	my $plan = $node->safe_psql(
 		$database, q{
