@@ -17,6 +17,7 @@
 #include "error.h"
 #include "recall.h"
 #include "registry.h"
+#include "rowcheck.h"
 #include "session.h"
 #include "spi.h"
 
@@ -248,31 +249,28 @@ CheckUpdate(Row *row, const Row *old_row)
 }
 
 /*
+ * CheckDelete lets no appointment go.
+ */
+static void
+CheckDelete(const Row *row)
+{
+	ereport(ERROR, (errcode(ERRCODE_TX_ENGINE_OWNED),
+					errmsg("appointment \"%s\" cannot be deleted",
+						   UuidText(RowUuid(row, APPOINTMENT_ID))),
+					errdetail("Who was to come, and came or not, is kept."),
+					errhint("Cancel it.")));
+}
+
+/*
  * txplan_appointments_check is the trigger before each row of appointments.
  */
 Datum
 txplan_appointments_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "appointments_check");
-	Relation relation = trigger->tg_relation;
-	Row old_row;
-	Row row;
+	static const RowChecks checks = { "appointments_check", TABLE_APPOINTMENTS,
+									  CheckInsert, CheckUpdate, CheckDelete };
 
-	OpenTuple(&old_row, relation, TABLE_APPOINTMENTS, trigger->tg_trigtuple);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		CheckInsert(&old_row);
-		return PointerGetDatum(FinishRow(&old_row));
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-		ereport(ERROR, (errcode(ERRCODE_TX_ENGINE_OWNED),
-						errmsg("appointment \"%s\" cannot be deleted",
-							   UuidText(RowUuid(&old_row, APPOINTMENT_ID))),
-						errdetail("Who was to come, and came or not, is kept."),
-						errhint("Cancel it.")));
-	OpenTuple(&row, relation, TABLE_APPOINTMENTS, trigger->tg_newtuple);
-	CheckUpdate(&row, &old_row);
-	return PointerGetDatum(FinishRow(&row));
+	return CheckRow(fcinfo, &checks);
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "livebudget.h"
 #include "quote.h"
+#include "rowcheck.h"
 #include "spi.h"
 
 SAVED_QUERY(find_item,
@@ -257,35 +258,26 @@ CheckUpdate(Row *row, const Row *old_row)
 }
 
 /*
+ * CheckDelete lets the lines of a draft go.
+ */
+static void
+CheckDelete(const Row *row)
+{
+	FoundBudget budget;
+
+	(void) LockDraft(row, "its lines stay", &budget);
+}
+
+/*
  * txplan_budget_lines_check is the trigger before each row of budget_lines.
  */
 Datum
 txplan_budget_lines_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "budget_lines_check");
-	Relation relation = trigger->tg_relation;
-	FoundBudget budget;
-	Row old_row;
-	Row row;
+	static const RowChecks checks = { "budget_lines_check", TABLE_BUDGET_LINES,
+									  CheckInsert, CheckUpdate, CheckDelete };
 
-	if (WrittenByEngine(TABLE_BUDGET_LINES))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-								   trigger->tg_newtuple :
-								   trigger->tg_trigtuple);
-	OpenTuple(&old_row, relation, TABLE_BUDGET_LINES, trigger->tg_trigtuple);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		CheckInsert(&old_row);
-		return PointerGetDatum(FinishRow(&old_row));
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		(void) LockDraft(&old_row, "its lines stay", &budget);
-		return PointerGetDatum(trigger->tg_trigtuple);
-	}
-	OpenTuple(&row, relation, TABLE_BUDGET_LINES, trigger->tg_newtuple);
-	CheckUpdate(&row, &old_row);
-	return PointerGetDatum(FinishRow(&row));
+	return CheckRow(fcinfo, &checks);
 }
 
 /*

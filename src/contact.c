@@ -20,6 +20,7 @@
 #include "event.h"
 #include "planlock.h"
 #include "row.h"
+#include "rowcheck.h"
 #include "settle.h"
 #include "spi.h"
 
@@ -258,25 +259,10 @@ CheckDelete(const Row *row)
 Datum
 txplan_contacts_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "contacts_check");
-	Relation relation = trigger->tg_relation;
-	Row old_row;
-	Row row;
+	static const RowChecks checks = { "contacts_check", TABLE_CONTACTS,
+									  CheckInsert, CheckUpdate, CheckDelete };
 
-	OpenTuple(&old_row, relation, TABLE_CONTACTS, trigger->tg_trigtuple);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		CheckInsert(&old_row);
-		return PointerGetDatum(FinishRow(&old_row));
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		CheckDelete(&old_row);
-		return PointerGetDatum(trigger->tg_trigtuple);
-	}
-	OpenTuple(&row, relation, TABLE_CONTACTS, trigger->tg_newtuple);
-	CheckUpdate(&row, &old_row);
-	return PointerGetDatum(FinishRow(&row));
+	return CheckRow(fcinfo, &checks);
 }
 
 /*

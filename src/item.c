@@ -15,6 +15,7 @@
 #include "error.h"
 #include "quote.h"
 #include "registry.h"
+#include "rowcheck.h"
 #include "spi.h"
 #include "tooth.h"
 #include "transition.h"
@@ -476,29 +477,10 @@ CheckDelete(const Row *row)
 Datum
 txplan_items_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "items_check");
-	Relation relation = trigger->tg_relation;
-	Row old_row;
-	Row row;
+	static const RowChecks checks = { "items_check", TABLE_ITEMS, CheckInsert,
+									  CheckUpdate, CheckDelete };
 
-	if (WrittenByEngine(TABLE_ITEMS))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-								   trigger->tg_newtuple :
-								   trigger->tg_trigtuple);
-	OpenTuple(&old_row, relation, TABLE_ITEMS, trigger->tg_trigtuple);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		CheckInsert(&old_row);
-		return PointerGetDatum(FinishRow(&old_row));
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		CheckDelete(&old_row);
-		return PointerGetDatum(trigger->tg_trigtuple);
-	}
-	OpenTuple(&row, relation, TABLE_ITEMS, trigger->tg_newtuple);
-	CheckUpdate(&row, &old_row);
-	return PointerGetDatum(FinishRow(&row));
+	return CheckRow(fcinfo, &checks);
 }
 
 /*

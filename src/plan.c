@@ -22,6 +22,7 @@
 #include "number.h"
 #include "planfacts.h"
 #include "registry.h"
+#include "rowcheck.h"
 #include "spi.h"
 #include "stage.h"
 #include "transition.h"
@@ -463,29 +464,10 @@ CheckDelete(const Row *row)
 Datum
 txplan_plans_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "plans_check");
-	Relation relation = trigger->tg_relation;
-	Row old_row;
-	Row row;
+	static const RowChecks checks = { "plans_check", TABLE_PLANS, CheckInsert,
+									  CheckUpdate, CheckDelete };
 
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		OpenTuple(&row, relation, TABLE_PLANS, trigger->tg_trigtuple);
-		CheckDelete(&row);
-		return PointerGetDatum(trigger->tg_trigtuple);
-	}
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-	{
-		if (WrittenByEngine(TABLE_PLANS))
-			return PointerGetDatum(trigger->tg_newtuple);
-		OpenTuple(&old_row, relation, TABLE_PLANS, trigger->tg_trigtuple);
-		OpenTuple(&row, relation, TABLE_PLANS, trigger->tg_newtuple);
-		CheckUpdate(&row, &old_row);
-		return PointerGetDatum(FinishRow(&row));
-	}
-	OpenTuple(&row, relation, TABLE_PLANS, trigger->tg_trigtuple);
-	CheckInsert(&row);
-	return PointerGetDatum(FinishRow(&row));
+	return CheckRow(fcinfo, &checks);
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "planlock.h"
 #include "quote.h"
+#include "rowcheck.h"
 #include "spi.h"
 #include "transition.h"
 
@@ -365,29 +366,10 @@ CheckDelete(const Row *row)
 Datum
 txplan_sessions_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = OurTrigger(fcinfo, "sessions_check");
-	Relation relation = trigger->tg_relation;
-	Row old_row;
-	Row row;
+	static const RowChecks checks = { "sessions_check", TABLE_SESSIONS,
+									  CheckInsert, CheckUpdate, CheckDelete };
 
-	if (WrittenByEngine(TABLE_SESSIONS))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-								   trigger->tg_newtuple :
-								   trigger->tg_trigtuple);
-	OpenTuple(&old_row, relation, TABLE_SESSIONS, trigger->tg_trigtuple);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		CheckInsert(&old_row);
-		return PointerGetDatum(FinishRow(&old_row));
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		CheckDelete(&old_row);
-		return PointerGetDatum(trigger->tg_trigtuple);
-	}
-	OpenTuple(&row, relation, TABLE_SESSIONS, trigger->tg_newtuple);
-	CheckUpdate(&row, &old_row);
-	return PointerGetDatum(FinishRow(&row));
+	return CheckRow(fcinfo, &checks);
 }
 
 /*
