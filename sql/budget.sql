@@ -22,7 +22,8 @@ AS 'MODULE_PATHNAME', 'txplan_budgets_settle';
 COMMENT ON FUNCTION txplan.budgets_settle() IS
 'Trigger: fills new budgets, reprices what was accepted, publishes what happened, and lets the plan follow.
 
-Errors: TX009 for a line below what its item has earned.';
+Errors: TX009 for a line below what its item has earned, TX004 and 27000 for a budget
+that the statement, or a trigger, moved on meanwhile.';
 
 CREATE FUNCTION txplan.budget_lines_check()
 RETURNS trigger
@@ -46,7 +47,8 @@ COMMENT ON FUNCTION txplan.budget_lines_settle() IS
 
 Each line less its own discount makes the subtotal; the discount on the whole is
 split over the lines by the method of the largest remainder, so that net amounts
-add up to the total. Source: as txplan.split_amount().';
+add up to the total. Source: as txplan.split_amount().
+Errors: TX003 and TX004 for a budget that the same statement sent or decided.';
 
 CREATE FUNCTION txplan.generate_budget(plan_id uuid, clinic_id uuid DEFAULT NULL)
 RETURNS uuid

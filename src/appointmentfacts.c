@@ -11,6 +11,7 @@
 #include "event.h"
 #include "recall.h"
 #include "settle.h"
+#include "spi.h"
 
 /* What the history tells of, each column by itself */
 static const AppointmentColumn told_columns[] = {
@@ -22,37 +23,67 @@ static const AppointmentColumn told_columns[] = {
 	APPOINTMENT_NOTE
 };
 
+SAVED_QUERY(find_kept,
+			"SELECT 1 FROM txplan.appointments AS a "
+			"WHERE a.id" EQ "$1 AND a.clinic_id" EQ "$2 AND a.recall_id" EQ
+			"$3 "
+			"AND (a.status" EQ "'booked' OR a.status" EQ "'completed')",
+			UUIDOID, UUIDOID, UUIDOID);
+
 PG_FUNCTION_INFO_V1(txplan_appointments_settle);
 
 /*
- * IsKept tells whether an appointment closes the recall that it names.
+ * KeepsRecall tells whether an appointment closes the suggestion that it names.
  */
 static bool
-IsKept(const Row *row)
+KeepsRecall(const Row *row)
 {
-	return RowTextIs(row, APPOINTMENT_STATUS, "booked") ||
-		   RowTextIs(row, APPOINTMENT_STATUS, "completed");
+	return row != NULL && !RowIsNull(row, APPOINTMENT_RECALL_ID) &&
+		   (RowTextIs(row, APPOINTMENT_STATUS, "booked") ||
+			RowTextIs(row, APPOINTMENT_STATUS, "completed"));
 }
 
 /*
- * SettleRecall closes the suggestion that an appointment names, and opens it again
- * when the appointment is not kept or names another.  old_row is NULL for a new
- * appointment.
+ * RecallChanged tells whether an appointment comes to close a suggestion, or
+ * another one, or none any more.  old_row is NULL for a new appointment.
+ */
+static bool
+RecallChanged(const Row *row, const Row *old_row)
+{
+	return KeepsRecall(row) != KeepsRecall(old_row) ||
+		   (old_row != NULL && RowsDiffer(old_row, row, APPOINTMENT_RECALL_ID));
+}
+
+/*
+ * LetRecallGo opens a suggestion again when its appointment is not kept or names
+ * another.
  */
 static void
-SettleRecall(const Row *row, const Row *old_row)
+LetRecallGo(const Row *row, const Row *old_row)
 {
-	bool before = old_row != NULL && IsKept(old_row) &&
-				  !RowIsNull(old_row, APPOINTMENT_RECALL_ID);
-	bool after = IsKept(row) && !RowIsNull(row, APPOINTMENT_RECALL_ID);
-	bool changed =
-		old_row != NULL && RowsDiffer(old_row, row, APPOINTMENT_RECALL_ID);
-
-	if (before && (!after || changed))
+	if (KeepsRecall(old_row) && RecallChanged(row, old_row))
 		ReopenRecall(RowUuid(old_row, APPOINTMENT_RECALL_ID),
 					 RowUuid(row, APPOINTMENT_CLINIC_ID),
 					 RowUuid(row, APPOINTMENT_ID));
-	if (after && (!before || changed))
+}
+
+/*
+ * TakeRecall closes the suggestion that an appointment names, if it still does: a
+ * function that the statement called may have cancelled it.
+ */
+static void
+TakeRecall(const Row *row, const Row *old_row)
+{
+	Datum arguments[3];
+	Datum one;
+	bool isnull;
+
+	if (!KeepsRecall(row) || !RecallChanged(row, old_row))
+		return;
+	arguments[0] = RowValue(row, APPOINTMENT_ID);
+	arguments[1] = RowValue(row, APPOINTMENT_CLINIC_ID);
+	arguments[2] = RowValue(row, APPOINTMENT_RECALL_ID);
+	if (QueryRow(&find_kept, AS_OWNER, arguments, NULL, &one, &isnull))
 		CloseRecall(RowUuid(row, APPOINTMENT_RECALL_ID),
 					RowUuid(row, APPOINTMENT_CLINIC_ID),
 					RowUuid(row, APPOINTMENT_ID));
@@ -187,7 +218,18 @@ txplan_appointments_settle(PG_FUNCTION_ARGS)
 	while (NextChange(&changes, &old_row, &row))
 	{
 		old = MemoryContextSwitchTo(each);
-		SettleRecall(&row, is_insert ? NULL : &old_row);
+		LetRecallGo(&row, is_insert ? NULL : &old_row);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(each);
+	}
+	CloseChanges(&changes);
+
+	/* One may take what another of the statement let go. */
+	OpenChanges(&changes, trigger, TABLE_APPOINTMENTS);
+	while (NextChange(&changes, &old_row, &row))
+	{
+		old = MemoryContextSwitchTo(each);
+		TakeRecall(&row, is_insert ? NULL : &old_row);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(each);
 	}

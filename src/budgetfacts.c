@@ -48,7 +48,10 @@ SAVED_QUERY(copy_lines,
 			"INSERT INTO txplan.budget_lines (clinic_id, budget_id, item_id, "
 			"position, description, unit_price, quantity, discount_percent, "
 			"discount_amount) "
-			"SELECT l.clinic_id, $1, l.item_id, l.position, l.description, "
+			"SELECT l.clinic_id, $1, l.item_id, coalesce((SELECT "
+			"pg_catalog.max(b.position) FROM txplan.budget_lines AS b "
+			"WHERE b.budget_id" EQ "$1 AND b.clinic_id" EQ "$3), 0)" PLUS
+			"pg_catalog.row_number() OVER (ORDER BY l.position), l.description, "
 			"l.unit_price, l.quantity, l.discount_percent, l.discount_amount "
 			"FROM txplan.budget_lines AS l "
 			"WHERE l.budget_id" EQ "$2 AND l.clinic_id" EQ "$3 "
@@ -120,6 +123,33 @@ ReadChange(BudgetChange *change, TriggerEvent event, const Row *old_row,
 							RowsDiffer(old_row, row, BUDGET_EXTERNAL_REF);
 	return change->came || change->status_before != NULL ||
 		   change->terms_changed;
+}
+
+/*
+ * RequireAsWritten raises 27000 when a budget is no longer as the statement made
+ * it: a function that the same statement called, or a trigger of somebody's, moved
+ * it on before this move was settled.
+ */
+static void
+RequireAsWritten(const BudgetChange *change)
+{
+	FoundBudget budget;
+
+	if (!FindBudget(&change->budget_id, &change->clinic_id, &budget))
+		RaiseMissing("budget", &change->budget_id);
+	if (strcmp(budget.status, change->status) == 0 &&
+		budget.linked == change->linked &&
+		(!budget.linked ||
+		 memcmp(&budget.plan_id, &change->plan_id, UUID_LEN) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("budget %s v%d was moved on before its change was settled",
+					budget.number, budget.version),
+			 errdetail("The statement left it %s, and it is %s now: a function "
+					   "that the statement calls did that, or a trigger.",
+					   change->status, budget.status),
+			 errhint("Do one after the other, in statements of their own.")));
 }
 
 /*
@@ -264,6 +294,7 @@ WriteBelow(BudgetChange *change, bool is_new, const Settlement *settlement)
 	TimestampTz at = settlement->at;
 	TreatmentPlan *plan;
 
+	RequireAsWritten(change);
 	if (change->follows)
 		Supersede(change, settlement);
 	plan =
@@ -351,6 +382,7 @@ TellChange(PlanRun *run, const BudgetChange *change)
 	plan = LockPlan(&change->plan_id, &change->clinic_id);
 	if (plan == NULL)
 		return;
+	RequireAsWritten(change);
 	if (change->came || change->status_before != NULL)
 		PointPlan(plan, &change->budget_id, change->status);
 	EnterPlanOfRun(run, plan);

@@ -301,6 +301,10 @@ NoteBudget(List *budgets, const Row *row)
 	budget = (FoundBudget *) palloc(sizeof(FoundBudget));
 	if (!FindBudget(budget_id, clinic_id, budget))
 		return budgets;
+
+	/* It was sent or decided in the same statement. */
+	if (strcmp(budget->status, "draft") != 0)
+		RaiseNotDraft(budget, "its lines do not change");
 	return lappend(budgets, budget);
 }
 

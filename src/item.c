@@ -467,8 +467,6 @@ CheckDelete(const Row *row)
 				 errhint("Cancel its pending sessions instead.")));
 	RequireEditable(plan, "it lets no items go");
 	RequireUnlocked(plan, "it lets no items go");
-	if (HasDraftBudget(plan))
-		UnquoteItem(plan, RowUuid(row, ITEM_ID));
 }
 
 /*

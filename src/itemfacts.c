@@ -495,12 +495,25 @@ NoteQuoted(List **quoted, MemoryContext context, TimestampTz at,
 	const Row *row = TRIGGER_FIRED_BY_DELETE(event) ? old_row : new_row;
 	TreatmentPlan *plan =
 		LockPlan(RowUuid(row, ITEM_PLAN_ID), RowUuid(row, ITEM_CLINIC_ID));
+	bool in_quote = !TRIGGER_FIRED_BY_UPDATE(event) ||
+					RowsDiffer(old_row, new_row, ITEM_PRICE) ||
+					RowsDiffer(old_row, new_row, ITEM_DESCRIPTION) ||
+					RowsDiffer(old_row, new_row, ITEM_POSITION);
 	MemoryContext old;
 
-	if (plan == NULL || !HasDraftBudget(plan))
+	if (plan == NULL || !in_quote)
+		return;
+
+	/* Sent by the same statement, after the row was checked */
+	if (!TRIGGER_FIRED_BY_UPDATE(event) ||
+		RowsDiffer(old_row, new_row, ITEM_PRICE) ||
+		RowsDiffer(old_row, new_row, ITEM_POSITION))
+		RequireUnlocked(plan, "its items do not change");
+	if (!HasDraftBudget(plan))
 		return;
 	if (TRIGGER_FIRED_BY_UPDATE(event))
 	{
+		RequireStillDraft(plan);
 		if (RowsDiffer(old_row, new_row, ITEM_PRICE) ||
 			RowsDiffer(old_row, new_row, ITEM_DESCRIPTION))
 			RequoteItem(plan, RowUuid(new_row, ITEM_ID), at);
@@ -526,6 +539,10 @@ FollowInQuotes(List *quoted, TimestampTz at)
 		TreatmentPlan *plan = (TreatmentPlan *) lfirst(cell);
 
 		RefreshPlan(plan);
+		RequireUnlocked(plan, "its items do not change");
+		if (!HasDraftBudget(plan))
+			continue;
+		RequireStillDraft(plan);
 		QuoteItems(plan, at);
 	}
 }

@@ -23,6 +23,11 @@ SAVED_QUERY(read_discount,
 			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
 
+SAVED_QUERY(read_status,
+			"SELECT b.status FROM txplan.budgets AS b "
+			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
+
 SAVED_QUERY(read_lines,
 			"SELECT l.id, l.unit_price, l.quantity, l.discount_percent, "
 			"l.discount_amount, l.net_amount "
@@ -56,7 +61,7 @@ SAVED_QUERY(add_lines,
 			"WHERE i.plan_id" EQ "$1 AND i.clinic_id" EQ "$2 "
 			"AND i.status" EQ "'pending' AND NOT EXISTS "
 			"(SELECT 1 FROM txplan.budget_lines AS l WHERE l.budget_id" EQ "$3 "
-			"AND l.item_id" EQ "i.id AND l.clinic_id" EQ "i.clinic_id)",
+			"AND l.item_id" EQ "i.id AND l.clinic_id" EQ "$2 OFFSET 0)",
 			UUIDOID, UUIDOID, UUIDOID);
 
 SAVED_QUERY(drop_line,
@@ -64,6 +69,12 @@ SAVED_QUERY(drop_line,
 			"WHERE l.budget_id" EQ "$1 AND l.item_id" EQ "$2 "
 			"AND l.clinic_id" EQ "$3",
 			UUIDOID, UUIDOID, UUIDOID);
+
+SAVED_QUERY(drop_removed,
+			"DELETE FROM txplan.budget_lines AS l "
+			"WHERE l.budget_id" EQ "$1 AND l.clinic_id" EQ "$2 "
+			"AND l.item_removed",
+			UUIDOID, UUIDOID);
 
 SAVED_QUERY(drop_ended,
 			"DELETE FROM txplan.budget_lines AS l USING txplan.items AS i "
@@ -99,9 +110,10 @@ SAVED_QUERY(reorder,
 			"FROM (SELECT n.id, pg_catalog.row_number() OVER "
 			"(ORDER BY i.position NULLS LAST, n.position) AS place "
 			"FROM txplan.budget_lines AS n "
-			"LEFT JOIN txplan.items AS i ON i.id" EQ "n.item_id "
-			"AND i.clinic_id" EQ "n.clinic_id "
-			"WHERE n.budget_id" EQ "$1 AND n.clinic_id" EQ "$2) AS o "
+			"LEFT JOIN LATERAL (SELECT p.position FROM txplan.items AS p "
+			"WHERE p.id" EQ "n.item_id AND p.clinic_id" EQ "$2 OFFSET 0) "
+			"AS i ON true WHERE n.budget_id" EQ "$1 AND n.clinic_id" EQ
+			"$2) AS o "
 			"WHERE l.id" EQ "o.id AND l.clinic_id" EQ "$2 "
 			"AND l.position" NE "o.place",
 			UUIDOID, UUIDOID, TIMESTAMPTZOID);
@@ -157,6 +169,32 @@ RequireUnlocked(const TreatmentPlan *plan, const char *what)
 						   UuidText(&plan->budget_id), plan->budget_status),
 				 errhint("Cancel the budget, or send a next version of it with "
 						 "txplan.resend_budget().")));
+}
+
+/*
+ * RequireStillDraft raises TX003 when the draft that a plan had as its items were
+ * checked is none any more as they are settled: the same statement sent it, or
+ * decided it.
+ */
+void
+RequireStillDraft(const TreatmentPlan *plan)
+{
+	Datum arguments[2];
+	Datum status;
+	bool isnull;
+
+	arguments[0] = UUIDPGetDatum(&plan->budget_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	if (QueryRow(&read_status, AS_OWNER, arguments, NULL, &status, &isnull) &&
+		strcmp(TextDatumGetCString(status), "draft") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TX_PLAN_LOCKED),
+				 errmsg("plan %s is locked: its items do not change",
+						plan->number),
+				 errdetail("Its budget \"%s\" became %s in the same statement.",
+						   UuidText(&plan->budget_id),
+						   TextDatumGetCString(status)),
+				 errhint("Change the items first, in a statement of its own.")));
 }
 
 /*
@@ -338,11 +376,17 @@ AddLines(const TreatmentPlan *plan, const pg_uuid_t *budget_id, TimestampTz at)
 }
 
 /*
- * QuoteItems gives the new items of a plan their lines on its draft.
+ * QuoteItems gives the new items of a plan their lines on its draft, and takes
+ * those off whose items were removed.
  */
 void
 QuoteItems(const TreatmentPlan *plan, TimestampTz at)
 {
+	Datum arguments[2];
+
+	arguments[0] = UUIDPGetDatum(&plan->budget_id);
+	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	(void) EngineWrite(&drop_removed, TABLE_BUDGET_LINES, arguments, NULL);
 	AddLines(plan, &plan->budget_id, at);
 	ReckonBudget(&plan->budget_id, &plan->key.clinic_id, at);
 }

@@ -16,6 +16,8 @@ extern bool HasDraftBudget(const TreatmentPlan *plan);
 extern bool IsLocked(const TreatmentPlan *plan);
 extern void RequireUnlocked(const TreatmentPlan *plan, const char *what);
 
+extern void RequireStillDraft(const TreatmentPlan *plan);
+
 extern int64 DiscountOf(int64 amount, Datum percent, bool no_percent,
 						Datum fixed, bool no_fixed);
 extern void OrderLines(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id,

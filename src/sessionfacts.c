@@ -341,12 +341,13 @@ RequireAmountsFit(const SessionFact *fact)
 static void
 FollowItem(const TreatmentPlan *plan, const ItemFacts *group, TimestampTz at)
 {
+	RequireStillDraft(plan);
 	if (group->item.finished)
 	{
 		UnquoteItem(plan, &group->item.id);
 		ReckonBudget(&plan->budget_id, &plan->key.clinic_id, at);
 	}
-	else if (group->counts.price != 0)
+	else
 		RequoteItem(plan, &group->item.id, at);
 }
 
@@ -382,7 +383,9 @@ CountItem(PlanRun *run, const TreatmentPlan *plan, ItemFacts *group,
 		RequireTreatable(plan, "an item cannot be finished");
 	if (counts->price != 0)
 		RequireAmountsFit(group->facts);
-	if (HasDraftBudget(plan))
+	if (counts->added != 0 || counts->price != 0)
+		RequireUnlocked(plan, "its items do not change");
+	if (HasDraftBudget(plan) && (group->item.finished || counts->price != 0))
 		FollowItem(plan, group, run->settlement.at);
 	if (group->item.finished && strcmp(group->item.status, "completed") == 0)
 		SuggestRecall(plan, &group->item, run->settlement.at);
