@@ -113,22 +113,30 @@ AS $$
 			AND (wanted_clinic IS NULL OR e.clinic_id = wanted_clinic)
 		ORDER BY e.plan_id, e.clinic_id, e.plan_version DESC
 	),
-	-- Plan numbers that read as the clinic's format writes them.
+	-- Numbers that read as the clinic's formats write them.
 	number_formats AS MATERIALIZED (
-		SELECT c.id, regexp_match(c.plan_number_format,
+		SELECT c.id, k.kind, regexp_match(k.format,
 			'^([^{}]*)[{]YYYY[}]([^{}]*)[{]N+[}]([^{}]*)$') AS parts
 		FROM txplan.clinics AS c
+		CROSS JOIN LATERAL (
+			VALUES ('plan', c.plan_number_format), ('budget', c.budget_number_format)
+		) AS k (kind, format)
 	),
 	number_parts AS (
-		SELECT n.clinic_id, left(n.middle, 4) AS year,
+		SELECT n.clinic_id, n.kind, left(n.middle, 4) AS year,
 			substr(n.middle, 5 + char_length(n.separator)) AS digits
 		FROM (
-			SELECT p.clinic_id, f.parts[2] AS separator,
+			SELECT p.clinic_id, p.kind, f.parts[2] AS separator,
 				substr(p.number, 1 + char_length(f.parts[1]),
 					greatest(0, char_length(p.number)
 						- char_length(f.parts[1]) - char_length(f.parts[3]))) AS middle
-			FROM txplan.plans AS p
-			JOIN number_formats AS f ON f.id = p.clinic_id
+			FROM (
+				SELECT a.clinic_id, 'plan' AS kind, a.number FROM txplan.plans AS a
+				UNION ALL
+				SELECT b.clinic_id, 'budget', b.number FROM txplan.budgets AS b
+				WHERE b.version = 1
+			) AS p
+			JOIN number_formats AS f ON f.id = p.clinic_id AND f.kind = p.kind
 			WHERE starts_with(p.number, f.parts[1])
 				AND right(p.number, char_length(f.parts[3])) = f.parts[3]
 				AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
@@ -136,11 +144,11 @@ AS $$
 		WHERE starts_with(substr(n.middle, 5), n.separator)
 	),
 	highest_numbers AS (
-		SELECT n.clinic_id,
+		SELECT n.clinic_id, n.kind,
 			CASE WHEN n.year ~ '^[0-9]{4}$' THEN n.year::integer END AS year,
 			max(CASE WHEN n.digits ~ '^[0-9]{1,18}$' THEN n.digits::bigint END) AS number
 		FROM number_parts AS n
-		GROUP BY 1, 2
+		GROUP BY 1, 2, 3
 	),
 	-- References that no foreign key guards while one is missing.
 	broken AS (
@@ -212,6 +220,28 @@ AS $$
 		WHERE x.plan_id IS NOT NULL
 			AND NOT EXISTS (SELECT FROM txplan.plans AS p
 				WHERE p.id = x.plan_id AND p.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, x.plan_id, x.id, 'budgets.patient_id', x.patient_id, 'patient'
+		FROM txplan.budgets AS x
+		WHERE NOT EXISTS (SELECT FROM txplan.patients AS t
+			WHERE t.id = x.patient_id AND t.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, x.plan_id, x.id, 'budgets.plan_id', x.plan_id, 'plan'
+		FROM txplan.budgets AS x
+		WHERE x.plan_id IS NOT NULL
+			AND NOT EXISTS (SELECT FROM txplan.plans AS p
+				WHERE p.id = x.plan_id AND p.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, NULL, x.id, 'budget_lines.budget_id', x.budget_id, 'budget'
+		FROM txplan.budget_lines AS x
+		WHERE NOT EXISTS (SELECT FROM txplan.budgets AS b
+			WHERE b.id = x.budget_id AND b.clinic_id = x.clinic_id)
+		UNION ALL
+		SELECT x.clinic_id, NULL, x.id, 'budget_lines.item_id', x.item_id, 'item'
+		FROM txplan.budget_lines AS x
+		WHERE x.item_id IS NOT NULL
+			AND NOT EXISTS (SELECT FROM txplan.items AS i
+				WHERE i.id = x.item_id AND i.clinic_id = x.clinic_id)
 		UNION ALL
 		SELECT x.clinic_id, NULL, x.id, 'recall_suggestions.item_id', x.item_id, 'item'
 		FROM txplan.recall_suggestions AS x
@@ -309,14 +339,21 @@ AS $$
 		WHERE f.detail <> ''
 		UNION ALL
 		SELECT h.clinic_id, NULL, NULL, 'number counter behind',
-			format('The highest plan number of %s is %s, and its counter stands at %s.',
-				h.year, h.number, coalesce(c.last_number::text, 'nothing')),
+			format('The highest %s number of %s is %s, and its counter stands at %s.',
+				h.kind, h.year, h.number, coalesce(c.last_number::text, 'nothing')),
 			'Set last_number in txplan.number_counters to the highest number, as a superuser with session_replication_role = replica.'
 		FROM highest_numbers AS h
 		LEFT JOIN txplan.number_counters AS c ON c.clinic_id = h.clinic_id
-			AND c.kind = 'plan' AND c.year = h.year
+			AND c.kind = h.kind AND c.year = h.year
 		WHERE h.year IS NOT NULL
 			AND h.number > coalesce(c.last_number, 0)
+		UNION ALL
+		SELECT c.id, NULL, c.id, 'time zone unfit',
+			format('Time zone "%s" %s.', c.time_zone, txplan.time_zone_fault(c.time_zone)),
+			'Set time_zone of the clinic to an area and a city, as Europe/Madrid.'
+		FROM txplan.clinics AS c
+		WHERE txplan.time_zone_fault(c.time_zone) IS NOT NULL
+			AND (wanted_clinic IS NULL OR c.id = wanted_clinic)
 		UNION ALL
 		-- Items.
 		SELECT i.clinic_id, i.plan_id, i.id, 'item without session',

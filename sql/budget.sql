@@ -254,6 +254,37 @@ AS $$
 	WHERE i.plan_id IS DISTINCT FROM b.plan_id
 		AND (wanted_clinic IS NULL OR l.clinic_id = wanted_clinic)
 	UNION ALL
+	SELECT b.clinic_id, b.plan_id, b.id, 'version differs',
+		format('The budget is %s v%s; the version before it is %s.', b.number, b.version,
+			coalesce(v.number || ' v' || v.version, 'missing')),
+		'Set number, version and supersedes_id so that each version follows the one before, as a superuser with session_replication_role = replica.'
+	FROM txplan.budgets AS b
+	LEFT JOIN txplan.budgets AS v ON v.id = b.supersedes_id AND v.clinic_id = b.clinic_id
+	WHERE b.supersedes_id IS NOT NULL
+		AND (v.number, v.version + 1) IS DISTINCT FROM (b.number, b.version)
+		AND (wanted_clinic IS NULL OR b.clinic_id = wanted_clinic)
+	UNION ALL
+	SELECT b.clinic_id, b.plan_id, i.id, 'accepted price differs',
+		format('The item costs %s, and the budget that was accepted has it at %s.',
+			i.price, coalesce(l.net_amount::text, 'nothing')),
+		'Ask what was agreed on; set the price of the item to it, and the amounts of its sessions, as a superuser with session_replication_role = replica.'
+	FROM txplan.budgets AS b
+	JOIN txplan.items AS i ON i.plan_id = b.plan_id AND i.clinic_id = b.clinic_id
+	LEFT JOIN txplan.budget_lines AS l ON l.budget_id = b.id AND l.item_id = i.id
+		AND l.clinic_id = b.clinic_id
+	WHERE b.status = 'accepted' AND i.status = 'pending'
+		AND l.net_amount <> i.price
+		AND (wanted_clinic IS NULL OR b.clinic_id = wanted_clinic)
+	UNION ALL
+	SELECT b.clinic_id, b.plan_id, b.id, 'budget empty',
+		format('The budget is %s and has no line.', b.status),
+		'Restore its lines from a backup, or cancel it with txplan.cancel_budget().'
+	FROM txplan.budgets AS b
+	WHERE b.status IN ('sent', 'accepted')
+		AND NOT EXISTS (SELECT FROM txplan.budget_lines AS l
+			WHERE l.budget_id = b.id AND l.clinic_id = b.clinic_id)
+		AND (wanted_clinic IS NULL OR b.clinic_id = wanted_clinic)
+	UNION ALL
 	SELECT p.clinic_id, p.id, p.id, 'plan stuck',
 		format('The plan is %s, and its budget is accepted, which the engine does not let it wait with.',
 			p.status),

@@ -72,6 +72,17 @@ Errors: 22004, 22023, 22001, 22008 for a date at infinity, 23505 for an
 external_id that is taken, P0002 for an unknown clinic, 42501 without the tables''
 privileges, TX008 before install().';
 
+CREATE FUNCTION txplan.time_zone_fault(time_zone text)
+RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'txplan_time_zone_fault';
+
+COMMENT ON FUNCTION txplan.time_zone_fault(text) IS
+'Tells why a clinic cannot keep its calendar by a time zone; NULL when it can.
+
+The server must know the name; it must mean the same in AT TIME ZONE, where
+abbreviations come first, as in SET timezone, and be within 15 hours of UTC.';
+
 -- == record ==
 
 CREATE TABLE IF NOT EXISTS txplan.clinics (

@@ -6,7 +6,6 @@
 
 #include "access/htup_details.h"
 #include "executor/spi.h"
-#include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datum.h"
@@ -16,6 +15,7 @@
 #include "error.h"
 #include "fold.h"
 #include "spi.h"
+#include "zone.h"
 
 SAVED_QUERY(find_clinic, "SELECT 1 FROM txplan.clinics AS c WHERE c.id" EQ "$1",
 			UUIDOID);
@@ -160,7 +160,8 @@ CheckUnchanged(TriggerData *trigger, const char *column)
 }
 
 /*
- * CheckTimeZone raises 22023 for a time zone that the server does not know.
+ * CheckTimeZone raises 22023 for a time zone that a clinic cannot keep its
+ * calendar by.
  */
 static void
 CheckTimeZone(TriggerData *trigger, HeapTuple tuple)
@@ -168,15 +169,18 @@ CheckTimeZone(TriggerData *trigger, HeapTuple tuple)
 	TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
 	int attribute = SPI_fnumber(descriptor, "time_zone");
 	char *name;
+	const char *fault;
 
 	if (attribute <= 0)
 		return;
 	name = SPI_getvalue(tuple, descriptor, attribute);
-	if (name != NULL && pg_tzset(name) == NULL)
+	fault = name == NULL ? NULL : ZoneFault(name);
+	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%.60s\" is not known", name),
-				 errhint("View pg_timezone_names lists those that are.")));
+				 errmsg("time zone \"%.60s\" %s", name, fault),
+				 errhint("Name an area and a city, as Europe/Madrid; view "
+						 "pg_timezone_names lists them.")));
 }
 
 /*

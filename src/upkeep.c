@@ -131,11 +131,34 @@ IsForLater(const ErrorData *error)
 }
 
 /*
- * TryWork does something or, where others are in the way, nothing: it returns NULL
- * when it is done, else why not.
+ * IsOfOne tells whether an error is about what was worked on, not about the
+ * session or the server: the rest can be gone on with.
  */
-ErrorData *
-TryWork(UpkeepWork work, void *argument)
+static bool
+IsOfOne(const ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return true;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		default:
+			return true;
+	}
+}
+
+/*
+ * Try does something in a subtransaction, and returns NULL, or the error that
+ * undid it if that may be forgiven.
+ */
+static ErrorData *
+Try(UpkeepWork work, void *argument, bool (*forgiven)(const ErrorData *))
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -158,9 +181,29 @@ TryWork(UpkeepWork work, void *argument)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error != NULL && !IsForLater(error))
+	if (error != NULL && !forgiven(error))
 		ReThrowError(error);
 	return error;
+}
+
+/*
+ * TryWork does something or, where others are in the way, nothing: it returns NULL
+ * when it is done, else why not.
+ */
+ErrorData *
+TryWork(UpkeepWork work, void *argument)
+{
+	return Try(work, argument, IsForLater);
+}
+
+/*
+ * TryOne does something to one row of many or, where something of that row is in
+ * the way, nothing: it returns NULL when it is done, else why not.
+ */
+ErrorData *
+TryOne(UpkeepWork work, void *argument)
+{
+	return Try(work, argument, IsOfOne);
 }
 
 /*

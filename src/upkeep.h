@@ -25,6 +25,7 @@ extern bool BeginSweep(void);
 extern int ShortenLocks(int patience);
 extern void RestoreLocks(int nest);
 extern ErrorData *TryWork(UpkeepWork work, void *argument);
+extern ErrorData *TryOne(UpkeepWork work, void *argument);
 extern void AddUpkeepRow(FunctionCallInfo fcinfo, const char *kind,
 						 const char *name, const char *outcome,
 						 const char *detail);

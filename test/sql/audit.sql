@@ -153,6 +153,42 @@ INSERT INTO damages (what, statement) VALUES
 	('the end of a history removed', format('DELETE FROM txplan.history WHERE plan_id = %L AND sequence = 2', :'draft')),
 	('the end of a deleted plan''s history removed', format('DELETE FROM txplan.history WHERE plan_id = %L AND sequence = 2', :'deleted'));
 SELECT what, pg_temp.damage(:'clinic', statement) AS found FROM damages ORDER BY n;
+-- Budgets.
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'quoted') AS quoted \gset
+SELECT txplan.add_item(:'quoted', NULL, 'Inlay', 300) AS quoted_item \gset
+SELECT txplan.confirm_plan(:'quoted');
+SELECT txplan.generate_budget(:'quoted') AS sent \gset
+SELECT txplan.send_budget(:'sent');
+SELECT txplan.resend_budget(:'sent') AS second \gset
+SELECT txplan.send_budget(:'second');
+SELECT txplan.create_plan(:'clinic', :'patient', :'ada', 'agreed') AS agreed \gset
+SELECT txplan.add_item(:'agreed', NULL, 'Onlay', 400) AS agreed_item \gset
+SELECT txplan.confirm_plan(:'agreed');
+SELECT txplan.generate_budget(:'agreed') AS accepted \gset
+SELECT txplan.accept_budget(:'accepted');
+SELECT fault, detail FROM txplan.audit(:'clinic');
+TRUNCATE damages;
+INSERT INTO damages (what, statement) VALUES
+	('a total changed', format('UPDATE txplan.budgets SET total = 1 WHERE id = %L', :'second')),
+	('a line''s net amount changed', format('UPDATE txplan.budget_lines SET net_amount = 1 WHERE budget_id = %L', :'second')),
+	('a line removed', format('DELETE FROM txplan.budget_lines WHERE budget_id = %L', :'second')),
+	('a budget decided behind the plan''s back', format('UPDATE txplan.budgets SET status = ''rejected'', decided_at = now(), decided_by = ''x'' WHERE id = %L', :'second')),
+	('a plan that names another budget', format('UPDATE txplan.plans SET budget_id = %L WHERE id = %L', :'sent', :'quoted')),
+	('two live budgets', format('DROP INDEX txplan.budgets_one_live_per_plan; UPDATE txplan.budgets SET status = ''sent'', decided_at = NULL, decided_by = NULL WHERE id = %L', :'sent')),
+	('another patient''s budget', format('UPDATE txplan.budgets SET patient_id = (SELECT t.id FROM txplan.patients AS t WHERE t.clinic_id = %L AND t.id <> patient_id LIMIT 1) WHERE id = %L', :'clinic', :'second')),
+	('a line of another plan', format('UPDATE txplan.budget_lines SET item_id = %L WHERE budget_id = %L', :'agreed_item', :'second')),
+	('a version left out', format('UPDATE txplan.budgets SET version = 7 WHERE id = %L', :'second')),
+	('a version of another number', format('UPDATE txplan.budgets SET number = ''x'' WHERE id = %L', :'second')),
+	('a price that was not agreed on', format('UPDATE txplan.items SET price = 500 WHERE id = %L; UPDATE txplan.sessions SET amount = 500 WHERE item_id = %1$L', :'agreed_item')),
+	('a plan that does not go on', format('UPDATE txplan.plans SET status = ''pending'' WHERE id = %L', :'agreed')),
+	('the budget''s counter set back', format('UPDATE txplan.number_counters SET last_number = 1 WHERE clinic_id = %L AND kind = ''budget''', :'clinic')),
+	('a budget of a patient who is not there', format('UPDATE txplan.budgets SET patient_id = gen_random_uuid() WHERE id = %L', :'second')),
+	('a budget of a plan that is not there', format('UPDATE txplan.budgets SET plan_id = gen_random_uuid() WHERE id = %L', :'sent')),
+	('a line of a budget that is not there', format('UPDATE txplan.budget_lines SET budget_id = gen_random_uuid() WHERE budget_id = %L', :'sent')),
+	('a line of an item that is not there', format('UPDATE txplan.budget_lines SET item_id = gen_random_uuid() WHERE budget_id = %L', :'sent')),
+	('a time zone that the server does not know', format('UPDATE txplan.clinics SET time_zone = ''US/Pacific-New'' WHERE id = %L', :'clinic')),
+	('a time zone that means two times', format('UPDATE txplan.clinics SET time_zone = ''CET'' WHERE id = %L', :'clinic'));
+SELECT what, pg_temp.damage(:'clinic', statement) AS found FROM damages ORDER BY n;
 -- One of them in full, as a person reads it.
 BEGIN;
 SET LOCAL session_replication_role = replica;

@@ -212,5 +212,49 @@ foreach my $server ($node, $other)
 	restored($server, $database, 'owner, ' . $server->name);
 }
 
+# Upkeep has made months of events.  A dump of the data names them, so they are made
+# before they are restored; a whole dump brings them along.
+make_record($node, 'months');
+fill_record($node, 'months');
+$node->safe_psql('months', q{SELECT count(*) FROM txplan.maintain(now() - interval '2 months')});
+is($node->safe_psql('months', 'SELECT count(*) > 2 FROM txplan.event_partitions'),
+	't', 'months: there are some');
+$rows = rows_of($node, 'months');
+$schema = schema_of($node, 'months');
+$node->command_ok(
+	[ 'pg_dump', '--format=custom', '--file', "$dumps/months.dump", $node->connstr('months') ],
+	'months: dump');
+$other->safe_psql('postgres', 'CREATE DATABASE months');
+$other->command_ok([ 'pg_restore', '--dbname', $other->connstr('months'), "$dumps/months.dump" ],
+	'months: restored whole');
+restored($other, 'months', 'months');
+make_record($other, 'months_alone');
+$other->safe_psql(
+	'months_alone', q{
+	CREATE SCHEMA clinic_rules;
+	SELECT count(*)
+	FROM generate_series(now() - interval '3 months', now() + interval '3 months', '1 month') AS t,
+		txplan.maintain(t) AS m;
+	BEGIN;
+	SET LOCAL session_replication_role = replica;
+	DELETE FROM txplan.workflow_transitions;
+	DELETE FROM txplan.workflow_states;
+	DELETE FROM txplan.workflows;
+	DELETE FROM txplan.recall_rules;
+	DELETE FROM txplan.record_versions;
+	COMMIT});
+$other->command_ok(
+	[
+		'pg_restore', '--data-only', '--disable-triggers', '--dbname',
+		$other->connstr('months_alone'), "$dumps/months.dump"
+	],
+	'months: the data alone');
+is( $other->safe_psql('months_alone', 'SELECT count(*) FROM txplan.events'),
+	$node->safe_psql('months', 'SELECT count(*) FROM txplan.events'),
+	'months: all events');
+fits_together($other, 'months_alone', 'months, the data alone');
+goes_on($other, 'months_alone', 'months, the data alone');
+fits_together($other, 'months_alone', 'months, the data alone, after work');
+
 log_is_clean($_) foreach $node, $other;
 done_testing();
