@@ -94,7 +94,7 @@ PERFORM txplan.ensure_constraint('contacts', 'contacts_channel_known',
 	'CHECK (channel = ANY (ARRAY[''call'', ''whatsapp'', ''sms'', ''email'', ''in_person'', ''other'']))',
 	'The channels of a contact');
 PERFORM txplan.ensure_constraint('contacts', 'contacts_times_finite',
-	'CHECK (pg_catalog.isfinite(contacted_at) AND pg_catalog.isfinite(next_contact_at))',
+	'CHECK (pg_catalog.isfinite(contacted_at) AND pg_catalog.isfinite(next_contact_at) AND pg_catalog.isfinite(created_at))',
 	'Times are finite');
 PERFORM txplan.ensure_constraint('contacts', 'contacts_texts_length',
 	'CHECK (pg_catalog.char_length(outcome) BETWEEN 1 AND 200 AND pg_catalog.char_length(note) <= 10000)',

@@ -5,10 +5,9 @@
  * Each locks the plan and runs the UPDATE that a client could run, under an Intent
  * that says which action is meant.
  */
-#include "transition.h"
+#include "action.h"
 
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -16,6 +15,8 @@
 #include "budgetaction.h"
 #include "error.h"
 #include "guard.h"
+#include "planfacts.h"
+#include "transition.h"
 
 SAVED_QUERY(read_plan,
 			"SELECT p.status, p.workflow, p.number, p.patient_id, p.budget_id, "
@@ -141,19 +142,44 @@ txplan_advance_plan(PG_FUNCTION_ARGS)
 }
 
 /*
- * ReasonArray makes a text[] of reasons.
+ * AddAvailableAction adds an action to the list of what can be done, with the
+ * reasons that stand in its way.
  */
-static Datum
-ReasonArray(List *reasons)
+void
+AddAvailableAction(ReturnSetInfo *result, const char *kind, const char *action,
+				   const char *to_status, bool permitted, List *reasons)
 {
-	Datum *elements =
+	Datum *blockers =
 		(Datum *) palloc(sizeof(Datum) * Max(1, list_length(reasons)));
+	Datum values[5];
+	bool nulls[5] = { false };
 	ListCell *cell;
 	int n = 0;
 
 	foreach(cell, reasons)
-		elements[n++] = CStringGetTextDatum((char *) lfirst(cell));
-	return ArrayOf(elements, NULL, n, TEXTOID);
+		blockers[n++] = CStringGetTextDatum((char *) lfirst(cell));
+	values[0] = CStringGetTextDatum(kind);
+	values[1] = CStringGetTextDatum(action);
+	values[2] = CStringGetTextDatum(to_status);
+	values[3] = BoolGetDatum(permitted);
+	values[4] = ArrayOf(blockers, NULL, n, TEXTOID);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * Blockers tells what stands in the way of a transition: the guards that refuse
+ * and, for a plan that is closed, the plans that have its treatments.
+ */
+static List *
+Blockers(const Workflow *workflow, const WorkflowTransition *transition,
+		 const PlanKey *plan)
+{
+	List *reasons = GuardReasons(transition, plan, true);
+
+	if (FindState(workflow, transition->from_state)->final &&
+		!FindState(workflow, transition->to_state)->final)
+		reasons = list_concat(reasons, TreatmentConflicts(plan));
+	return reasons;
 }
 
 /*
@@ -205,19 +231,13 @@ txplan_available_actions(PG_FUNCTION_ARGS)
 	for (i = 0; i < workflow->ntransitions; i++)
 	{
 		const WorkflowTransition *transition = &workflow->transitions[i];
-		Datum columns[5];
-		bool nulls[5] = { false };
 
 		if (transition->automatic ||
 			strcmp(transition->from_state, plan.status) != 0)
 			continue;
-		columns[0] = CStringGetTextDatum("transition");
-		columns[1] = CStringGetTextDatum(transition->action);
-		columns[2] = CStringGetTextDatum(transition->to_state);
-		columns[3] = BoolGetDatum(permitted);
-		columns[4] = ReasonArray(GuardReasons(transition, &plan.key, true));
-		tuplestore_putvalues(result->setResult, result->setDesc, columns,
-							 nulls);
+		AddAvailableAction(result, "transition", transition->action,
+						   transition->to_state, permitted,
+						   Blockers(workflow, transition, &plan.key));
 	}
 	AddBudgetActions(result, &plan);
 	return (Datum) 0;

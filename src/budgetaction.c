@@ -12,9 +12,11 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "action.h"
 #include "budget.h"
 #include "error.h"
 #include "livebudget.h"
+#include "planfacts.h"
 #include "spi.h"
 #include "transition.h"
 
@@ -56,6 +58,14 @@ SAVED_QUERY(read_item_list,
 SAVED_QUERY(find_line,
 			"SELECT 1 FROM txplan.budget_lines AS l "
 			"WHERE l.budget_id" EQ "$1 AND l.clinic_id" EQ "$2 LIMIT 1",
+			UUIDOID, UUIDOID);
+
+SAVED_QUERY(find_overdue,
+			"SELECT 1 FROM txplan.budgets AS b "
+			"JOIN txplan.clinics AS c ON c.id" EQ "b.clinic_id "
+			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2 AND b.valid_until" LT
+			"pg_catalog.timezone(c.time_zone, "
+			"pg_catalog.clock_timestamp())::pg_catalog.date",
 			UUIDOID, UUIDOID);
 
 SAVED_QUERY(find_unlinked,
@@ -347,18 +357,8 @@ static void
 AddAction(ReturnSetInfo *result, const char *action, const char *to_status,
 		  bool permitted, const char *blocker)
 {
-	Datum values[5];
-	bool nulls[5] = { false };
-	Datum reason = 0;
-
-	if (blocker != NULL)
-		reason = CStringGetTextDatum(blocker);
-	values[0] = CStringGetTextDatum("budget");
-	values[1] = CStringGetTextDatum(action);
-	values[2] = CStringGetTextDatum(to_status);
-	values[3] = BoolGetDatum(permitted);
-	values[4] = ArrayOf(&reason, NULL, blocker == NULL ? 0 : 1, TEXTOID);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	AddAvailableAction(result, "budget", action, to_status, permitted,
+					   blocker == NULL ? NIL : list_make1((void *) blocker));
 }
 
 /*
@@ -393,11 +393,52 @@ StateAfter(const TreatmentPlan *plan, const char *action)
 		const WorkflowTransition *transition = &workflow->transitions[i];
 
 		if (strcmp(transition->from_state, plan->status) == 0 &&
-			(action == NULL ? transition->automatic :
-							  strcmp(transition->action, action) == 0))
+			strcmp(transition->action, action) == 0)
 			return transition->to_state;
 	}
 	return plan->status;
+}
+
+/*
+ * StateAccepted is the state that a plan comes to when its budget is accepted.
+ */
+static const char *
+StateAccepted(const TreatmentPlan *plan)
+{
+	const Workflow *workflow = RequireWorkflow(plan->workflow);
+	int i;
+	ListCell *cell;
+
+	for (i = 0; i < workflow->ntransitions; i++)
+	{
+		const WorkflowTransition *transition = &workflow->transitions[i];
+
+		if (!transition->automatic ||
+			strcmp(transition->from_state, plan->status) != 0)
+			continue;
+		foreach(cell, transition->guards)
+			if (strcmp((char *) lfirst(cell), "txplan.budget_is_accepted") ==
+					0 ||
+				strcmp((char *) lfirst(cell), "txplan.budget_revives") == 0)
+				return transition->to_state;
+	}
+	return plan->status;
+}
+
+/*
+ * OfferBlockers tells what stands in the way of sending a budget, or accepting it.
+ */
+static List *
+OfferBlockers(const TreatmentPlan *plan)
+{
+	const pg_uuid_t *clinic_id = &plan->key.clinic_id;
+	List *reasons = NIL;
+
+	if (!FindsRow(&find_line, &plan->budget_id, clinic_id))
+		reasons = lappend(reasons, pstrdup("the budget has no line"));
+	if (FindsRow(&find_overdue, &plan->budget_id, clinic_id))
+		reasons = lappend(reasons, pstrdup("the budget's last day has passed"));
+	return reasons;
 }
 
 /*
@@ -415,10 +456,7 @@ AddBudgetActions(ReturnSetInfo *result, const TreatmentPlan *plan)
 							 IsRevision(&plan->budget_id, clinic_id));
 	bool open =
 		!StateOfPlan(plan)->final || (rejected && IsClosedAsRejected(plan));
-	const char *empty =
-		plan->has_budget && !FindsRow(&find_line, &plan->budget_id, clinic_id) ?
-			"the budget has no line" :
-			NULL;
+	List *blockers;
 
 	if (!open)
 		return;
@@ -438,15 +476,21 @@ AddBudgetActions(ReturnSetInfo *result, const TreatmentPlan *plan)
 			AddAction(result, "resend", plan->status, may_insert, NULL);
 		return;
 	}
+	blockers = OfferBlockers(plan);
 	if (HasDraftBudget(plan))
 	{
 		AddAction(result, "sync", plan->status,
 				  HasPrivilege(TABLE_BUDGET_LINES, ACL_UPDATE), NULL);
-		AddAction(result, "send", plan->status, may_update, empty);
+		AddAvailableAction(result, "budget", "send", plan->status, may_update,
+						   blockers);
 	}
 	if (strcmp(plan->budget_status, "accepted") != 0)
 	{
-		AddAction(result, "accept", StateAfter(plan, NULL), may_update, empty);
+		if (StateOfPlan(plan)->final)
+			blockers =
+				list_concat_copy(blockers, TreatmentConflicts(&plan->key));
+		AddAvailableAction(result, "budget", "accept", StateAccepted(plan),
+						   may_update, blockers);
 		AddAction(result, "reject", StateAfter(plan, "close"), may_update,
 				  NULL);
 	}

@@ -29,6 +29,11 @@ SAVED_QUERY(find_item,
 SAVED_QUERY(find_any_item, "SELECT 1 FROM txplan.items AS i WHERE i.id" EQ "$1",
 			UUIDOID);
 
+SAVED_QUERY(same_line,
+			"SELECT 1 FROM txplan.budget_lines AS l "
+			"WHERE l.id" EQ "$1 AND l.clinic_id" EQ "$2",
+			UUIDOID, UUIDOID);
+
 SAVED_QUERY(find_place,
 			"SELECT coalesce(pg_catalog.max(l.position), 0)" PLUS "1 "
 			"FROM txplan.budget_lines AS l "
@@ -153,6 +158,33 @@ LastPlace(const FoundBudget *budget)
 }
 
 /*
+ * IsThere tells whether the id of a new line is there, so that it will not be
+ * inserted (ON CONFLICT, or an error), and what is missing of it need only be
+ * something.
+ */
+static bool
+IsThere(Row *row)
+{
+	Datum arguments[2];
+	Datum one;
+	bool isnull;
+
+	if (RowIsNull(row, LINE_ID))
+		return false;
+	arguments[0] = RowValue(row, LINE_ID);
+	arguments[1] = RowValue(row, LINE_CLINIC_ID);
+	if (!QueryRow(&same_line, AS_OWNER, arguments, NULL, &one, &isnull))
+		return false;
+	if (RowIsNull(row, LINE_POSITION))
+		SetRow(row, LINE_POSITION, Int32GetDatum(1));
+	if (RowIsNull(row, LINE_DESCRIPTION))
+		SetRowText(row, LINE_DESCRIPTION, "-");
+	if (RowIsNull(row, LINE_UNIT_PRICE))
+		SetRow(row, LINE_UNIT_PRICE, CentsToAmount(0));
+	return true;
+}
+
+/*
  * CheckInsert fills in and checks a new line.
  */
 static void
@@ -164,7 +196,7 @@ CheckInsert(Row *row)
 	if (!RowIsNull(row, LINE_NET_AMOUNT) &&
 		Cents(RowValue(row, LINE_NET_AMOUNT)) != 0)
 		RaiseEngineOwned("budget_lines", "net_amount", ENGINE_HINT);
-	if (budget_id == NULL || RowIsNull(row, LINE_CLINIC_ID))
+	if (budget_id == NULL || RowIsNull(row, LINE_CLINIC_ID) || IsThere(row))
 		return;
 	if (!LockDraft(row, "it takes no lines", &budget))
 	{

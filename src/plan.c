@@ -266,22 +266,25 @@ CheckColumns(const Row *old_row, const Row *new_row)
 }
 
 /*
- * CheckConflicts raises TX002 when a plan that comes back holds a treatment that
- * another plan has taken meanwhile.
+ * TreatmentConflicts tells which treatments of a plan that would come back another
+ * plan has taken meanwhile, as reasons.
  */
-static void
-CheckConflicts(const TreatmentPlan *plan)
+List *
+TreatmentConflicts(const PlanKey *plan)
 {
-	Datum arguments[2];
-	uint64 i;
+	MemoryContext context = CurrentMemoryContext;
 	List *reasons = NIL;
+	Datum arguments[2];
+	uint64 rows;
+	uint64 i;
 
-	arguments[0] = UUIDPGetDatum(&plan->key.id);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
+	arguments[0] = UUIDPGetDatum(&plan->id);
+	arguments[1] = UUIDPGetDatum(&plan->clinic_id);
 	ConnectSpi();
-	(void) RunQuery(&find_conflicts, AS_OWNER, arguments, NULL);
-	for (i = 0; i < SPI_processed; i++)
+	rows = RunQuery(&find_conflicts, AS_OWNER, arguments, NULL);
+	for (i = 0; i < rows; i++)
 	{
+		MemoryContext old = MemoryContextSwitchTo(context);
 		Datum values[2];
 		bool nulls[2];
 
@@ -289,7 +292,21 @@ CheckConflicts(const TreatmentPlan *plan)
 		reasons = lappend(reasons, psprintf("treatment \"%s\" is in plan %s",
 											TextDatumGetCString(values[0]),
 											TextDatumGetCString(values[1])));
+		MemoryContextSwitchTo(old);
 	}
+	FinishSpi();
+	return reasons;
+}
+
+/*
+ * CheckConflicts raises TX002 when a plan that comes back holds a treatment that
+ * another plan has taken meanwhile.
+ */
+static void
+CheckConflicts(const TreatmentPlan *plan)
+{
+	List *reasons = TreatmentConflicts(&plan->key);
+
 	if (reasons != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_TRANSITION_BLOCKED),
@@ -297,7 +314,6 @@ CheckConflicts(const TreatmentPlan *plan)
 						plan->number),
 				 errdetail("Reasons: %s.", JoinReasons(reasons)),
 				 errhint("Remove the treatment from one of the plans.")));
-	FinishSpi();
 }
 
 /*

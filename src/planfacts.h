@@ -10,6 +10,7 @@
 #include "event.h"
 #include "row.h"
 
+extern List *TreatmentConflicts(const PlanKey *plan);
 extern const char *GivenReason(const Row *old_row, const Row *new_row);
 extern const char *GivenNote(const Row *old_row, const Row *new_row);
 extern void DescribeCreation(Settlement *settlement, TreatmentPlan *plan,

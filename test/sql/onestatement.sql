@@ -152,8 +152,45 @@ UPDATE txplan.appointments SET status = CASE WHEN id = :'a' THEN 'cancelled' ELS
 UPDATE txplan.appointments SET status = CASE WHEN id = :'b' THEN 'cancelled' ELSE status END WHERE id IN (:'a', :'b');
 SELECT count(*) FILTER (WHERE closed_at IS NULL) AS open FROM txplan.recall_suggestions WHERE patient_id = :'patient';
 
+-- An INSERT that is sent once more does nothing, whatever happened since.
+SELECT txplan.create_plan(:'clinic', :'patient', NULL, 'Tried') AS plan \gset
+SELECT txplan.add_item(:'plan', NULL, 'Item', 40) AS item \gset
+SELECT txplan.new_id() AS a, txplan.new_id() AS b, txplan.new_id() AS c, txplan.new_id() AS d, txplan.generate_budget(:'plan') AS budget \gset
+CREATE FUNCTION pg_temp.send(appointment uuid, line uuid, contact uuid, correction uuid, budget uuid, clinic uuid, plan uuid, patient uuid) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO txplan.appointments (id, clinic_id, patient_id, plan_id, starts_at, ends_at) VALUES (appointment, clinic, patient, plan, '2031-02-02 10:00-03', '2031-02-02 11:00-03') ON CONFLICT DO NOTHING;
+	INSERT INTO txplan.budget_lines (id, clinic_id, budget_id, description, unit_price) VALUES (line, clinic, budget, 'Fee', 5) ON CONFLICT ON CONSTRAINT budget_lines_pkey DO NOTHING;
+	INSERT INTO txplan.contacts (id, clinic_id, plan_id, channel) VALUES (contact, clinic, plan, 'call') ON CONFLICT DO NOTHING;
+	INSERT INTO txplan.contacts (id, clinic_id, plan_id, channel, corrects_id) VALUES (correction, clinic, plan, 'sms', contact) ON CONFLICT DO NOTHING;
+$$;
+SELECT pg_temp.send(:'a', :'b', :'c', :'d', :'budget', :'clinic', :'plan', :'patient');
+SELECT txplan.confirm_plan(:'plan'), txplan.send_budget(:'budget');
+SELECT pg_temp.send(:'a', :'b', :'c', :'d', :'budget', :'clinic', :'plan', :'patient');
+SELECT txplan.close_plan(:'plan', 'other');
+SELECT pg_temp.send(:'a', :'b', :'c', :'d', :'budget', :'clinic', :'plan', :'patient');
+SELECT (SELECT count(*) FROM txplan.appointments WHERE plan_id = :'plan') AS appointments, (SELECT count(*) FROM txplan.contacts WHERE plan_id = :'plan') AS contacts,
+	(SELECT count(*) FROM txplan.budget_lines WHERE budget_id = :'budget') AS lines;
+
+-- What is said to be possible is.
+SELECT txplan.create_plan(:'clinic', :'patient', NULL, 'Tried') AS plan \gset
+SELECT txplan.add_item(:'plan', NULL, 'Item', 40, treatment_ref => 'chart-9') AS item \gset
+SELECT txplan.confirm_plan(:'plan');
+SELECT txplan.generate_budget(:'plan') AS budget \gset
+SELECT txplan.send_budget(:'budget');
+SET session_replication_role = replica;
+UPDATE txplan.budgets SET valid_until = '2020-01-01' WHERE id = :'budget';
+RESET session_replication_role;
+SELECT action, to_status, blockers FROM txplan.available_actions(:'plan') WHERE kind = 'budget';
+SELECT txplan.reject_budget(:'budget');
+SELECT txplan.resend_budget(:'budget') AS second \gset
+SELECT action, to_status, blockers FROM txplan.available_actions(:'plan');
+SELECT txplan.create_plan(:'clinic', :'patient', NULL, 'Tried') AS other \gset
+SELECT txplan.add_item(:'other', NULL, 'Item', 40, treatment_ref => 'chart-9') IS NOT NULL AS added;
+SELECT action, to_status, regexp_replace(blockers::text, '-\d{4}-\d+', '', 'g') AS blockers FROM txplan.available_actions(:'plan');
+DELETE FROM txplan.plans WHERE id = :'other';
+SELECT txplan.accept_budget(:'second');
+
 -- No budget is left to expire.
-SELECT count(txplan.close_plan(id, 'other')) AS closed FROM txplan.plans WHERE clinic_id = :'clinic' AND title = 'Tried';
+SELECT count(txplan.close_plan(id, 'other')) AS closed FROM txplan.plans WHERE clinic_id = :'clinic' AND title = 'Tried' AND closed_at IS NULL;
 
 SELECT fault, detail FROM txplan.audit(:'clinic');
 SELECT fault FROM txplan.verify_history();
