@@ -70,11 +70,16 @@ AS $$
 	FROM txplan.misplaced_plans AS m
 	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
 	UNION ALL
-	SELECT p.clinic_id, p.id, p.id, 'search text missing',
-		format('Nobody finds plan %s by its number.', p.number),
+	SELECT p.clinic_id, p.id, p.id, 'search text differs',
+		format('The plan is searched as %s instead of %s.',
+			coalesce(quote_literal(p.search_text), 'nothing'), quote_literal(e.expected)),
 		'SELECT txplan.install() mends it.'
 	FROM txplan.plans AS p
-	WHERE p.search_text IS NULL
+	LEFT JOIN txplan.budgets AS b ON b.id = p.budget_id AND b.clinic_id = p.clinic_id
+	CROSS JOIN LATERAL (
+		SELECT txplan.fold_text(concat_ws(' ', p.number, b.number)) AS expected
+	) AS e
+	WHERE p.search_text IS DISTINCT FROM e.expected
 		AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
 	UNION ALL
 	SELECT t.clinic_id, NULL, t.id, 'search text differs',

@@ -241,6 +241,7 @@ SELECT fault, detail FROM txplan.audit(:'clinic');
 SELECT fault FROM txplan.audit(:'other_clinic');
 SET session_replication_role = replica;
 UPDATE txplan.plans SET stage = 'closed', search_text = NULL WHERE id = :'luis';
+UPDATE txplan.plans SET search_text = 'another' WHERE id = :'olena';
 UPDATE txplan.patients SET search_text = NULL WHERE clinic_id = :'other_clinic';
 DELETE FROM txplan.plan_count_changes WHERE clinic_id = :'clinic' AND stage = 'pending';
 RESET session_replication_role;
