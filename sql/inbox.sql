@@ -70,6 +70,14 @@ AS $$
 	FROM txplan.misplaced_plans AS m
 	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
 	UNION ALL
+	SELECT m.clinic_id, m.id, m.id, 'professionals differ',
+		format('Involved are %s; the plan says %s.',
+			coalesce(array_to_string(m.expected, ', '), 'nobody'),
+			coalesce(array_to_string(m.professional_ids, ', '), 'nobody')),
+		'SELECT txplan.install() mends it.'
+	FROM txplan.misattributed_plans AS m
+	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
+	UNION ALL
 	SELECT p.clinic_id, p.id, p.id, 'search text differs',
 		format('The plan is searched as %s instead of %s.',
 			coalesce(quote_literal(p.search_text), 'nothing'), quote_literal(e.expected)),
@@ -93,24 +101,12 @@ AS $$
 	WHERE t.search_text IS DISTINCT FROM e.expected
 		AND (wanted_clinic IS NULL OR t.clinic_id = wanted_clinic)
 	UNION ALL
-	SELECT coalesce(p.clinic_id, c.clinic_id), NULL, NULL, 'plan count differs',
-		format('The changes of %s plans add up to %s; there are %s.',
-			coalesce(p.stage, c.stage), coalesce(c.plans, 0), coalesce(p.plans, 0)),
+	SELECT m.clinic_id, NULL, NULL, 'plan count differs',
+		format('The changes of %s plans%s add up to %s; there are %s.', m.stage,
+			' of professional ' || m.professional_id, m.added_up, m.plans),
 		'SELECT txplan.install() mends it.'
-	FROM (
-		SELECT p.clinic_id, p.stage, count(*) AS plans
-		FROM txplan.plans AS p
-		WHERE p.stage IS NOT NULL
-			AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
-		GROUP BY p.clinic_id, p.stage
-	) AS p
-	FULL JOIN (
-		SELECT c.clinic_id, c.stage, sum(c.change) AS plans
-		FROM txplan.plan_count_changes AS c
-		WHERE wanted_clinic IS NULL OR c.clinic_id = wanted_clinic
-		GROUP BY c.clinic_id, c.stage
-	) AS c ON c.clinic_id = p.clinic_id AND c.stage = p.stage
-	WHERE coalesce(p.plans, 0) <> coalesce(c.plans, 0)
+	FROM txplan.miscounted_plans AS m
+	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
 $$;
 
 COMMENT ON FUNCTION txplan.inbox_faults(uuid) IS

@@ -42,32 +42,37 @@
 #define COLUMN_STATUS_CHANGED_AT 5
 
 SAVED_QUERY(list_stage,
-			PAGE_OF("txplan.plans AS p ", "p.stage" EQ "$6 AND " LISTED("id")),
+			PAGE_OF("txplan.plans AS p ", "p.stage" EQ "$6 AND " LISTED),
 			INBOX_TYPES);
 
-SAVED_QUERY(list_all,
-			PAGE_OF("txplan.plans AS p ", "$6 IS NULL AND " LISTED("id")),
+SAVED_QUERY(list_all, PAGE_OF("txplan.plans AS p ", "$6 IS NULL AND " LISTED),
 			INBOX_TYPES);
 
 SAVED_QUERY(list_found,
-			PAGE_OF(FOUND_BY("$11"), "($6 IS NULL OR p.stage" EQ
-									 "$6) AND " LISTED_OF_ANY_NAME("id")),
+			PAGE_OF(FOUND_BY("$11"),
+					"($6 IS NULL OR p.stage" EQ "$6) AND " LISTED_OF_ANY_NAME),
 			INBOX_TYPES, TEXTOID);
 
 SAVED_QUERY(sum_changes,
 			"SELECT c.stage, pg_catalog.sum(c.change)::pg_catalog.int8 "
 			"FROM txplan.plan_count_changes AS c WHERE c.clinic_id" EQ "$1 "
+			"AND (c.professional_id" EQ "$2 "
+			"OR $2 IS NULL AND c.professional_id IS NULL) "
 			"GROUP BY c.stage",
-			UUIDOID);
+			UUIDOID, UUIDOID);
 
 SAVED_QUERY(count_listed,
 			"SELECT p.stage, pg_catalog.count(*) FROM txplan.plans AS p "
-			"WHERE " LISTED("id") OF_REASON("$6") "GROUP BY p.stage",
+			"WHERE " LISTED OF_REASON("$6") "GROUP BY p.stage",
+			COUNT_TYPES);
+
+SAVED_QUERY(count_of_professional,
+			"SELECT p.stage, pg_catalog.count(*) FROM " OF_PROFESSIONAL
+			"WHERE " LISTED OF_REASON("$6") "GROUP BY p.stage",
 			COUNT_TYPES);
 
 SAVED_QUERY(count_found,
-			"SELECT p.stage, pg_catalog.count(*) FROM " FOUND_BY(
-				"$7") "WHERE " LISTED_OF_ANY_NAME("id")
+			"SELECT p.stage, pg_catalog.count(*) FROM " FOUND_BY("$7") "WHERE " LISTED_OF_ANY_NAME
 				OF_REASON("$6") "GROUP BY p.stage",
 			COUNT_TYPES, TEXTOID);
 
@@ -206,6 +211,8 @@ txplan_inbox_counts(PG_FUNCTION_ARGS)
 		SetListValue(&list, 7, word);
 		query = &count_found;
 	}
+	else if (list.of_professional)
+		query = &count_of_professional;
 	else
 		query = &count_listed;
 	list.nulls[query->nargs] = '\0';

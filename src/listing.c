@@ -292,7 +292,7 @@ OpenList(PlanList *list, FunctionCallInfo fcinfo, const char *name,
 	if (!PG_ARGISNULL(arguments->professional_id))
 	{
 		SetListValue(list, 2, PG_GETARG_DATUM(arguments->professional_id));
-		list->filtered = true;
+		list->of_professional = true;
 	}
 	SetDays(list, fcinfo, arguments);
 }
