@@ -143,8 +143,9 @@ IF EXISTS (SELECT FROM txplan.plans AS p
 	ALTER TABLE txplan.plans ENABLE TRIGGER USER;
 END IF;
 
--- Indexes for words need pg_trgm and btree_gin, which come with PostgreSQL.  Where
--- they cannot be had, a search reads the clinic's patients and plans.
+-- Indexes for words need btree_gin, and pg_trgm for parts of words; both come with
+-- PostgreSQL.  Where they cannot be had, a search reads the clinic's patients and
+-- plans.
 DECLARE
 	the_need text;
 	the_schema text;
@@ -161,12 +162,19 @@ BEGIN
 			END;
 		END IF;
 	END LOOP;
-	the_schema := (SELECT n.nspname
-		FROM pg_catalog.pg_extension AS e
-		JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
-		WHERE e.extname = 'pg_trgm');
-	IF the_schema IS NOT NULL
-			AND EXISTS (SELECT FROM pg_catalog.pg_extension AS e WHERE e.extname = 'btree_gin') THEN
+	IF EXISTS (SELECT FROM pg_catalog.pg_extension AS e WHERE e.extname = 'btree_gin') THEN
+		CREATE INDEX IF NOT EXISTS patients_by_letter
+			ON txplan.patients USING gin (clinic_id, pg_catalog.string_to_array(search_text COLLATE "C", NULL));
+		COMMENT ON INDEX txplan.patients_by_letter IS 'A clinic''s patients by letters of their names and phones';
+		CREATE INDEX IF NOT EXISTS plans_by_letter
+			ON txplan.plans USING gin (clinic_id, pg_catalog.string_to_array(search_text COLLATE "C", NULL));
+		COMMENT ON INDEX txplan.plans_by_letter IS 'A clinic''s plans by letters of their numbers';
+		the_schema := (SELECT n.nspname
+			FROM pg_catalog.pg_extension AS e
+			JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
+			WHERE e.extname = 'pg_trgm');
+	END IF;
+	IF the_schema IS NOT NULL THEN
 		EXECUTE pg_catalog.format('CREATE INDEX IF NOT EXISTS patients_by_word '
 			'ON txplan.patients USING gin (clinic_id, search_text %I.gin_trgm_ops)', the_schema);
 		COMMENT ON INDEX txplan.patients_by_word IS 'A clinic''s patients by words of their names and phones';

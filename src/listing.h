@@ -62,22 +62,6 @@
 	"r.created_at"
 #define LIST_COLUMN_COUNT 24
 
-/*
- * The plans that have all words, by way of a rare one whose pattern is in value N:
- * those of the patients who have it, and those that have it themselves.
- */
-#define FOUND_BY(n)                                               \
-	"("                                                           \
-	"SELECT " CHOICE_COLUMNS "FROM txplan.patients AS t "         \
-	"JOIN txplan.plans AS p ON p.patient_id" EQ "t.id "           \
-	"AND p.clinic_id" EQ "t.clinic_id WHERE t.clinic_id" EQ "$1 " \
-	"AND t.search_text" LIKE_ n " AND " HAS_WORDS                 \
-	" UNION ALL SELECT " CHOICE_COLUMNS "FROM txplan.plans AS p " \
-	"JOIN txplan.patients AS t ON t.id" EQ "p.patient_id "        \
-	"AND t.clinic_id" EQ "p.clinic_id WHERE p.clinic_id" EQ "$1 " \
-	"AND p.search_text" LIKE_ n " AND NOT t.search_text" LIKE_ n  \
-	" AND " HAS_WORDS ") AS p "
-
 /* Where the arguments of a list stand, -1 for what it does not take */
 typedef struct ListArguments
 {
@@ -89,15 +73,25 @@ typedef struct ListArguments
 	int after;
 } ListArguments;
 
+/* A word that is searched for */
+typedef struct SearchWord
+{
+	Datum pattern; /* as LIKE takes it */
+	Datum letters; /* an array of them */
+	int nletters;
+	bool has_part; /* see search.c */
+} SearchWord;
+
 typedef struct PlanList
 {
 	const char *name; /* of the tab or column, for its cursors */
 	const pg_uuid_t *clinic_id;
 	Datum values[QUERY_ARGS_MAX]; /* the first LIST_VALUES are filled in */
 	char nulls[QUERY_ARGS_MAX + 1];
+	SearchWord *words; /* the longest first */
+	int nwords;
 	bool of_professional;
 	bool filtered; /* by anything but a professional */
-	bool searches;
 	int page_size;
 	bool has_after;
 	TimestampTz after_at;
@@ -108,8 +102,8 @@ extern void OpenList(PlanList *list, FunctionCallInfo fcinfo, const char *name,
 					 const ListArguments *arguments);
 extern void SetListValue(PlanList *list, int n, Datum value);
 extern void SetListNull(PlanList *list, int n);
-extern bool FindRareWord(const PlanList *list, Datum *pattern);
-extern void ReturnList(PlanList *list, FunctionCallInfo fcinfo,
-					   SavedQuery *query, int at_column, int id_column);
+extern bool ReturnList(PlanList *list, FunctionCallInfo fcinfo,
+					   SavedQuery *query, int at_column, int id_column,
+					   bool only_full);
 
 #endif /* TXPLAN_LISTING_H */

@@ -116,7 +116,8 @@ txplan_pipeline(PG_FUNCTION_ARGS)
 	SetListValue(&list, VALUE_ID,
 				 UUIDPGetDatum(list.has_after ? &list.after_id : &first_id));
 	SetListValue(&list, VALUE_LIMIT, Int64GetDatum(list.page_size));
-	ReturnList(&list, fcinfo, &list_column, COLUMN_SINCE, COLUMN_PLAN_ID);
+	(void) ReturnList(&list, fcinfo, &list_column, COLUMN_SINCE, COLUMN_PLAN_ID,
+					  false);
 	return (Datum) 0;
 }
 

@@ -319,10 +319,12 @@ SELECT txplan.install() IS NOT NULL AS installed;
 SELECT tab, plans, pg_temp.names(tab) FROM txplan.inbox_counts(:'clinic');
 SELECT pg_temp.names('all', 'budget 0001') AS by_budget, pg_temp.names('all', 'muller') AS by_name;
 SELECT fault, detail FROM txplan.audit(:'clinic');
-SELECT indexname FROM pg_indexes WHERE indexname IN ('plans_by_stage', 'plans_by_word', 'patients_by_word', 'plans_by_professional', 'plans_by_follow_up') ORDER BY indexname;
+SELECT indexname FROM pg_indexes WHERE indexname IN ('plans_by_stage', 'plans_by_word', 'patients_by_word', 'plans_by_letter', 'patients_by_letter',
+	'plans_by_professional', 'plans_by_follow_up') ORDER BY indexname;
 
 -- And one of before counts were a doctor's.
 DROP VIEW txplan.pipeline_rows, txplan.misattributed_plans, txplan.miscounted_plans;
+DROP INDEX txplan.plans_by_letter, txplan.patients_by_letter;
 ALTER TABLE txplan.plans DROP COLUMN professional_ids;
 SET session_replication_role = replica;
 DELETE FROM txplan.plan_count_changes WHERE professional_id IS NOT NULL;
@@ -335,10 +337,12 @@ SELECT fault, detail FROM txplan.audit(:'clinic');
 -- Words that many have are looked for along the list, with the same results.
 SELECT txplan.create_clinic('Large clinic', 'UTC') AS large \gset
 INSERT INTO txplan.patients (clinic_id, first_name, last_name, phone)
-SELECT :'large', CASE WHEN k % 100 = 0 THEN 'Rare' ELSE 'Zed' END, 'Cómmon' || k, CASE WHEN k % 10 = 0 THEN '555 ' || k END
-FROM generate_series(1, 600) AS k;
+SELECT :'large', CASE WHEN k % 100 = 0 THEN 'Rare' WHEN k % 2 = 0 THEN 'Zed' ELSE 'Odd' END, 'Cómmon' || k,
+	CASE WHEN k % 10 = 0 THEN '555 ' || k END
+FROM generate_series(1, 1400) AS k;
 INSERT INTO txplan.plans (clinic_id, patient_id)
 SELECT clinic_id, id FROM txplan.patients WHERE clinic_id = :'large' ORDER BY length(last_name), last_name;
+ANALYZE txplan.patients, txplan.plans;
 SELECT s.search, (SELECT count(*) FROM txplan.inbox(:'large', 'all', s.search, page_size => 1000)) AS in_all,
 	(SELECT count(*) FROM txplan.inbox(:'large', 'draft', s.search, page_size => 1000)) AS in_draft,
 	(SELECT count(*) FROM txplan.inbox(:'large', 'closed', s.search)) AS in_closed,
@@ -347,7 +351,29 @@ SELECT s.search, (SELECT count(*) FROM txplan.inbox(:'large', 'all', s.search, p
 		WHERE p.clinic_id = :'large' AND NOT EXISTS (SELECT FROM regexp_split_to_table(lower(s.search), ' ') AS w
 			WHERE position(w IN lower(t.search_text || ' ' || p.number)) = 0)) AS expected
 FROM (VALUES ('common'), ('zed common'), ('zed plan common'), ('plan common'), ('rare'), ('common rare'), ('555'), ('common 555'),
-	('plan 555 rare'), ('0006'), ('common nobody')) AS s (search);
+	('plan 555 rare'), ('0006'), ('common nobody'), ('zed odd'), ('odd 1'), ('o d'), ('z'), ('ze'), ('q'), ('zq'), ('ez'), ('ra'),
+	('a 7'), ('7'), ('5 55 r'), ('王'), ('5-'), ('-00'), ('r z'), ('n 0007')) AS s (search);
+-- Page by page as well.
+WITH RECURSIVE pages AS (
+	SELECT s.search, 1 AS page, array_agg(i.plan_id) AS plans, (array_agg(i.cursor))[40] AS last
+	FROM (VALUES ('zed'), ('z'), ('odd common'), ('r'), ('a 7'), ('5 plan')) AS s (search)
+	CROSS JOIN LATERAL txplan.inbox(:'large', 'all', s.search, page_size => 40) AS i
+	GROUP BY s.search
+	UNION ALL
+	SELECT p.search, p.page + 1, n.plans, n.last
+	FROM pages AS p
+	CROSS JOIN LATERAL (
+		SELECT array_agg(i.plan_id) AS plans, (array_agg(i.cursor))[40] AS last
+		FROM txplan.inbox(:'large', 'all', p.search, page_size => 40, after => p.last) AS i
+	) AS n
+	WHERE p.last IS NOT NULL
+)
+SELECT p.search, max(p.page) AS pages, sum(cardinality(p.plans)) AS plans,
+	(SELECT array_agg(u.plan ORDER BY q.page, u.n) FROM pages AS q CROSS JOIN unnest(q.plans) WITH ORDINALITY AS u (plan, n) WHERE q.search = p.search)
+		= (SELECT array_agg(i.plan_id) FROM txplan.inbox(:'large', 'all', p.search, page_size => 1000) AS i) AS same
+FROM pages AS p
+GROUP BY p.search
+ORDER BY p.search COLLATE "C";
 
 -- Row security: who sees some plans counts those.
 CREATE ROLE inbox_reader;
