@@ -239,7 +239,10 @@ AS $$
 			'permitted', a.permitted,
 			'blockers', coalesce(to_jsonb(a.blockers), '[]'))
 			ORDER BY a.kind COLLATE "C", a.action COLLATE "C") AS document
-		FROM txplan.available_actions(wanted_plan, wanted_clinic) AS a
+		-- Of a plan that is not there it would raise P0002.
+		FROM txplan.plans AS q
+		CROSS JOIN LATERAL txplan.available_actions(q.id, q.clinic_id) AS a
+		WHERE q.id = wanted_plan AND q.clinic_id = wanted_clinic
 	)
 	SELECT jsonb_build_object(
 		'plan', jsonb_build_object(

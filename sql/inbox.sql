@@ -70,11 +70,24 @@ AS $$
 	FROM txplan.misplaced_plans AS m
 	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
 	UNION ALL
-	SELECT p.clinic_id, p.id, p.id, 'search text missing',
-		format('Nobody finds plan %s by its number.', p.number),
+	SELECT m.clinic_id, m.id, m.id, 'professionals differ',
+		format('Involved are %s; the plan says %s.',
+			coalesce(array_to_string(m.expected, ', '), 'nobody'),
+			coalesce(array_to_string(m.professional_ids, ', '), 'nobody')),
+		'SELECT txplan.install() mends it.'
+	FROM txplan.misattributed_plans AS m
+	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
+	UNION ALL
+	SELECT p.clinic_id, p.id, p.id, 'search text differs',
+		format('The plan is searched as %s instead of %s.',
+			coalesce(quote_literal(p.search_text), 'nothing'), quote_literal(e.expected)),
 		'SELECT txplan.install() mends it.'
 	FROM txplan.plans AS p
-	WHERE p.search_text IS NULL
+	LEFT JOIN txplan.budgets AS b ON b.id = p.budget_id AND b.clinic_id = p.clinic_id
+	CROSS JOIN LATERAL (
+		SELECT txplan.fold_text(concat_ws(' ', p.number, b.number)) AS expected
+	) AS e
+	WHERE p.search_text IS DISTINCT FROM e.expected
 		AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
 	UNION ALL
 	SELECT t.clinic_id, NULL, t.id, 'search text differs',
@@ -88,24 +101,12 @@ AS $$
 	WHERE t.search_text IS DISTINCT FROM e.expected
 		AND (wanted_clinic IS NULL OR t.clinic_id = wanted_clinic)
 	UNION ALL
-	SELECT coalesce(p.clinic_id, c.clinic_id), NULL, NULL, 'plan count differs',
-		format('The changes of %s plans add up to %s; there are %s.',
-			coalesce(p.stage, c.stage), coalesce(c.plans, 0), coalesce(p.plans, 0)),
+	SELECT m.clinic_id, NULL, NULL, 'plan count differs',
+		format('The changes of %s plans%s add up to %s; there are %s.', m.stage,
+			' of professional ' || m.professional_id, m.added_up, m.plans),
 		'SELECT txplan.install() mends it.'
-	FROM (
-		SELECT p.clinic_id, p.stage, count(*) AS plans
-		FROM txplan.plans AS p
-		WHERE p.stage IS NOT NULL
-			AND (wanted_clinic IS NULL OR p.clinic_id = wanted_clinic)
-		GROUP BY p.clinic_id, p.stage
-	) AS p
-	FULL JOIN (
-		SELECT c.clinic_id, c.stage, sum(c.change) AS plans
-		FROM txplan.plan_count_changes AS c
-		WHERE wanted_clinic IS NULL OR c.clinic_id = wanted_clinic
-		GROUP BY c.clinic_id, c.stage
-	) AS c ON c.clinic_id = p.clinic_id AND c.stage = p.stage
-	WHERE coalesce(p.plans, 0) <> coalesce(c.plans, 0)
+	FROM txplan.miscounted_plans AS m
+	WHERE wanted_clinic IS NULL OR m.clinic_id = wanted_clinic
 $$;
 
 COMMENT ON FUNCTION txplan.inbox_faults(uuid) IS
@@ -142,8 +143,9 @@ IF EXISTS (SELECT FROM txplan.plans AS p
 	ALTER TABLE txplan.plans ENABLE TRIGGER USER;
 END IF;
 
--- Indexes for words need pg_trgm and btree_gin, which come with PostgreSQL.  Where
--- they cannot be had, a search reads the clinic's patients and plans.
+-- Indexes for words need btree_gin, and pg_trgm for parts of words; both come with
+-- PostgreSQL.  Where they cannot be had, a search reads the clinic's patients and
+-- plans.
 DECLARE
 	the_need text;
 	the_schema text;
@@ -160,12 +162,19 @@ BEGIN
 			END;
 		END IF;
 	END LOOP;
-	the_schema := (SELECT n.nspname
-		FROM pg_catalog.pg_extension AS e
-		JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
-		WHERE e.extname = 'pg_trgm');
-	IF the_schema IS NOT NULL
-			AND EXISTS (SELECT FROM pg_catalog.pg_extension AS e WHERE e.extname = 'btree_gin') THEN
+	IF EXISTS (SELECT FROM pg_catalog.pg_extension AS e WHERE e.extname = 'btree_gin') THEN
+		CREATE INDEX IF NOT EXISTS patients_by_letter
+			ON txplan.patients USING gin (clinic_id, pg_catalog.string_to_array(search_text COLLATE "C", NULL));
+		COMMENT ON INDEX txplan.patients_by_letter IS 'A clinic''s patients by letters of their names and phones';
+		CREATE INDEX IF NOT EXISTS plans_by_letter
+			ON txplan.plans USING gin (clinic_id, pg_catalog.string_to_array(search_text COLLATE "C", NULL));
+		COMMENT ON INDEX txplan.plans_by_letter IS 'A clinic''s plans by letters of their numbers';
+		the_schema := (SELECT n.nspname
+			FROM pg_catalog.pg_extension AS e
+			JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
+			WHERE e.extname = 'pg_trgm');
+	END IF;
+	IF the_schema IS NOT NULL THEN
 		EXECUTE pg_catalog.format('CREATE INDEX IF NOT EXISTS patients_by_word '
 			'ON txplan.patients USING gin (clinic_id, search_text %I.gin_trgm_ops)', the_schema);
 		COMMENT ON INDEX txplan.patients_by_word IS 'A clinic''s patients by words of their names and phones';

@@ -63,7 +63,7 @@ CREATE OR REPLACE VIEW txplan.pipeline_rows WITH (security_invoker = on) AS
 WITH
 	pending AS NOT MATERIALIZED (
 		SELECT p.clinic_id, p.id AS plan_id, p.patient_id, p.professional_id, p.created_at,
-			p.search_text, p.status_changed_at, p.budget_id, b.status AS budget_status,
+			p.search_text, p.professional_ids, p.status_changed_at, p.budget_id, b.status AS budget_status,
 			b.sent_at, b.decided_at, b.valid_until,
 			coalesce(b.status IN ('draft', 'sent')
 				AND b.valid_until < (pg_catalog.statement_timestamp() AT TIME ZONE c.time_zone)::date,
@@ -78,7 +78,7 @@ WITH
 	),
 	active AS NOT MATERIALIZED (
 		SELECT p.clinic_id, p.id AS plan_id, p.patient_id, p.professional_id, p.created_at,
-			p.search_text, coalesce(p.activated_at, p.status_changed_at) AS active_since,
+			p.search_text, p.professional_ids, coalesce(p.activated_at, p.status_changed_at) AS active_since,
 			p.status_changed_at, p.budget_id, p.budget_status,
 			p.items_total, p.items_completed + p.items_cancelled AS items_final
 		FROM txplan.plans AS p
@@ -101,24 +101,24 @@ SELECT p.clinic_id, p.plan_id, 'to_quote' AS column_key,
 		WHEN p.budget_status = 'draft' THEN 'send_budget'
 		WHEN p.budget_status IN ('rejected', 'expired') THEN 'resend_budget'
 		ELSE 'generate_budget' END AS next_step,
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM pending AS p
 WHERE p.budget_status IS NULL OR p.budget_status NOT IN ('sent', 'accepted')
 UNION ALL
 SELECT p.clinic_id, p.plan_id, 'awaiting_patient',
 	coalesce(p.decided_at, p.sent_at, p.status_changed_at),
 	CASE WHEN p.budget_status = 'accepted' THEN 'accept_plan' ELSE 'decide_budget' END,
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM pending AS p
 WHERE p.budget_status = 'accepted' OR p.budget_status = 'sent' AND NOT p.is_late
 UNION ALL
 SELECT p.clinic_id, p.plan_id, 'no_recent_contact', p.heard_at, 'log_contact',
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM pending AS p
 WHERE p.heard_at < pg_catalog.statement_timestamp() - p.contact_stale_days * interval '24 hours'
 UNION ALL
 SELECT p.clinic_id, p.id, 'follow_up_due', p.next_contact_at, 'log_contact',
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM txplan.plans AS p
 WHERE p.next_contact_at <= pg_catalog.statement_timestamp()
 	AND p.stage <> 'completed' AND p.stage <> 'closed'
@@ -126,12 +126,12 @@ UNION ALL
 SELECT p.clinic_id, p.plan_id, 'budget_expired',
 	coalesce(p.late_since, p.decided_at, p.status_changed_at),
 	CASE WHEN p.budget_status = 'draft' THEN 'extend_budget' ELSE 'resend_budget' END,
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM pending AS p
 WHERE p.budget_status = 'expired' OR p.is_late
 UNION ALL
 SELECT p.clinic_id, p.plan_id, 'no_appointment', p.active_since, 'book_appointment',
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM unbooked AS p
 WHERE NOT p.is_begun
 UNION ALL
@@ -142,13 +142,13 @@ SELECT p.clinic_id, p.plan_id, 'no_next_appointment',
 		WHERE i.plan_id = p.plan_id AND i.clinic_id = p.clinic_id
 			AND i.sessions_completed > 0), p.active_since),
 	'book_appointment',
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM unbooked AS p
 WHERE p.is_begun AND p.items_final < p.items_total
 UNION ALL
 SELECT p.clinic_id, p.plan_id, 'without_budget',
 	GREATEST(p.active_since, b.decided_at), 'generate_budget',
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM active AS p
 JOIN txplan.clinics AS c ON c.id = p.clinic_id
 LEFT JOIN txplan.budgets AS b ON b.id = p.budget_id AND b.clinic_id = p.clinic_id
@@ -162,7 +162,7 @@ SELECT p.clinic_id, p.plan_id, 'ready_to_close',
 		JOIN txplan.sessions AS s ON s.item_id = i.id AND s.clinic_id = i.clinic_id
 		WHERE i.plan_id = p.plan_id AND i.clinic_id = p.clinic_id), p.active_since),
 	'close_plan',
-	p.patient_id, p.professional_id, p.created_at, p.search_text
+	p.patient_id, p.professional_id, p.created_at, p.search_text, p.professional_ids
 FROM active AS p
 WHERE p.items_total > 0 AND p.items_final = p.items_total;
 COMMENT ON VIEW txplan.pipeline_rows IS 'Which plans stand in which columns of the pipeline';
@@ -175,3 +175,4 @@ COMMENT ON COLUMN txplan.pipeline_rows.patient_id IS 'The patient';
 COMMENT ON COLUMN txplan.pipeline_rows.professional_id IS 'The plan''s doctor';
 COMMENT ON COLUMN txplan.pipeline_rows.created_at IS 'When the plan was made';
 COMMENT ON COLUMN txplan.pipeline_rows.search_text IS 'What the plan is found by';
+COMMENT ON COLUMN txplan.pipeline_rows.professional_ids IS 'Who is involved in the plan';

@@ -154,11 +154,13 @@ ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS budget_status text;
 ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS next_contact_at timestamptz;
 ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS stage text;
 ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS search_text text;
+ALTER TABLE txplan.plans ADD COLUMN IF NOT EXISTS professional_ids uuid[];
 COMMENT ON COLUMN txplan.plans.budget_id IS 'The budget that is live, else the last that was';
 COMMENT ON COLUMN txplan.plans.budget_status IS 'The status of that budget; sent or accepted locks the plan';
 COMMENT ON COLUMN txplan.plans.next_contact_at IS 'When to contact the patient again, as the latest contact says';
 COMMENT ON COLUMN txplan.plans.stage IS 'draft, pending, active, completed or closed: what its status means in any workflow';
 COMMENT ON COLUMN txplan.plans.search_text IS 'What it is found by: its number and that of its budget, as fold_text() has them';
+COMMENT ON COLUMN txplan.plans.professional_ids IS 'Who is involved: its doctor and those of its items that are not cancelled, each once; NULL when nobody is';
 PERFORM txplan.ensure_constraint('plans', 'plans_number_unique_per_clinic',
 	'UNIQUE (clinic_id, number)',
 	'A number means one plan of the clinic');

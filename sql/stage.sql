@@ -36,6 +36,28 @@ COMMENT ON COLUMN txplan.misplaced_plans.status IS 'Its status';
 COMMENT ON COLUMN txplan.misplaced_plans.stage IS 'The stage that it has';
 COMMENT ON COLUMN txplan.misplaced_plans.expected IS 'The stage that its status means: draft for an initial state; pending for an open one, active when it is treatable; closed for a final one when it was closed, else completed';
 
+CREATE OR REPLACE VIEW txplan.misattributed_plans WITH (security_invoker = on) AS
+SELECT p.id, p.clinic_id, p.stage, p.professional_ids, e.expected
+FROM txplan.plans AS p
+CROSS JOIN LATERAL (
+	SELECT pg_catalog.array_agg(d.id ORDER BY d.id) AS expected
+	FROM (
+		SELECT p.professional_id AS id
+		UNION
+		SELECT i.professional_id
+		FROM txplan.items AS i
+		WHERE i.plan_id = p.id AND i.clinic_id = p.clinic_id AND i.status <> 'cancelled'
+	) AS d
+	WHERE d.id IS NOT NULL
+) AS e
+WHERE p.professional_ids IS DISTINCT FROM e.expected;
+COMMENT ON VIEW txplan.misattributed_plans IS 'Plans whose professional_ids are not who is involved; none when all is well';
+COMMENT ON COLUMN txplan.misattributed_plans.id IS 'The plan';
+COMMENT ON COLUMN txplan.misattributed_plans.clinic_id IS 'Its clinic';
+COMMENT ON COLUMN txplan.misattributed_plans.stage IS 'Its stage';
+COMMENT ON COLUMN txplan.misattributed_plans.professional_ids IS 'Who is involved, as it says';
+COMMENT ON COLUMN txplan.misattributed_plans.expected IS 'Its doctor and those of its items that are not cancelled';
+
 CREATE TABLE IF NOT EXISTS txplan.plan_count_changes (
 	id uuid NOT NULL,
 	clinic_id uuid NOT NULL,
@@ -44,10 +66,12 @@ CREATE TABLE IF NOT EXISTS txplan.plan_count_changes (
 	CONSTRAINT plan_count_changes_pkey PRIMARY KEY (clinic_id, stage, id)
 );
 ALTER TABLE txplan.plan_count_changes ALTER COLUMN id SET DEFAULT txplan.new_id();
-COMMENT ON TABLE txplan.plan_count_changes IS 'By how many plans each clinic''s stages changed: their sums count the plans';
+ALTER TABLE txplan.plan_count_changes ADD COLUMN IF NOT EXISTS professional_id uuid;
+COMMENT ON TABLE txplan.plan_count_changes IS 'By how many plans the stages of each clinic, and of each professional, changed: their sums count the plans';
 COMMENT ON COLUMN txplan.plan_count_changes.id IS 'The row';
 COMMENT ON COLUMN txplan.plan_count_changes.clinic_id IS 'The clinic';
 COMMENT ON COLUMN txplan.plan_count_changes.stage IS 'The stage, as plans.stage has it';
+COMMENT ON COLUMN txplan.plan_count_changes.professional_id IS 'The professional whose plans these are; NULL: all plans of the clinic';
 COMMENT ON COLUMN txplan.plan_count_changes.change IS 'Plans that came to it less those that left it';
 COMMENT ON CONSTRAINT plan_count_changes_pkey ON txplan.plan_count_changes IS 'A row is there once';
 PERFORM txplan.ensure_constraint('plan_count_changes', 'plan_count_changes_of_a_clinic',
@@ -56,6 +80,28 @@ PERFORM txplan.ensure_constraint('plan_count_changes', 'plan_count_changes_of_a_
 PERFORM txplan.ensure_constraint('plan_count_changes', 'plan_count_changes_stage_known',
 	'CHECK (stage = ANY (ARRAY[''draft'', ''pending'', ''active'', ''completed'', ''closed'']))',
 	'A stage is draft, pending, active, completed or closed');
+
+CREATE OR REPLACE VIEW txplan.miscounted_plans WITH (security_invoker = on) AS
+SELECT v.clinic_id, v.professional_id, v.stage,
+	pg_catalog.sum(v.plans)::bigint AS plans,
+	pg_catalog.sum(v.change)::bigint AS added_up
+FROM (
+	SELECT p.clinic_id, d.id AS professional_id, p.stage, 1 AS plans, 0::bigint AS change
+	FROM txplan.plans AS p
+	CROSS JOIN LATERAL pg_catalog.unnest(NULL::uuid || p.professional_ids) AS d (id)
+	WHERE p.stage IS NOT NULL
+	UNION ALL
+	SELECT c.clinic_id, c.professional_id, c.stage, 0, c.change
+	FROM txplan.plan_count_changes AS c
+) AS v
+GROUP BY v.clinic_id, v.professional_id, v.stage
+HAVING pg_catalog.sum(v.plans) <> pg_catalog.sum(v.change);
+COMMENT ON VIEW txplan.miscounted_plans IS 'Stages whose changes do not add up to their plans; none when all is well';
+COMMENT ON COLUMN txplan.miscounted_plans.clinic_id IS 'The clinic';
+COMMENT ON COLUMN txplan.miscounted_plans.professional_id IS 'The professional; NULL: all plans of the clinic';
+COMMENT ON COLUMN txplan.miscounted_plans.stage IS 'The stage';
+COMMENT ON COLUMN txplan.miscounted_plans.plans IS 'How many plans there are';
+COMMENT ON COLUMN txplan.miscounted_plans.added_up IS 'How many the changes add up to';
 
 -- An older record, and one that was written while its triggers were away, gets
 -- what the engine keeps by itself otherwise.
@@ -67,25 +113,19 @@ IF EXISTS (SELECT FROM txplan.misplaced_plans) THEN
 	WHERE m.id = p.id AND m.clinic_id = p.clinic_id;
 	ALTER TABLE txplan.plans ENABLE TRIGGER USER;
 END IF;
-IF EXISTS (
-	SELECT FROM (
-		SELECT p.clinic_id, p.stage, count(*) AS plans
-		FROM txplan.plans AS p
-		GROUP BY p.clinic_id, p.stage
-	) AS p
-	FULL JOIN (
-		SELECT c.clinic_id, c.stage, sum(c.change) AS plans
-		FROM txplan.plan_count_changes AS c
-		GROUP BY c.clinic_id, c.stage
-	) AS c ON c.clinic_id = p.clinic_id AND c.stage = p.stage
-	WHERE coalesce(p.plans, 0) <> coalesce(c.plans, 0)) THEN
+IF EXISTS (SELECT FROM txplan.misattributed_plans) THEN
+	ALTER TABLE txplan.plans DISABLE TRIGGER USER;
+	UPDATE txplan.plans AS p
+	SET professional_ids = m.expected
+	FROM txplan.misattributed_plans AS m
+	WHERE m.id = p.id AND m.clinic_id = p.clinic_id;
+	ALTER TABLE txplan.plans ENABLE TRIGGER USER;
+END IF;
+IF EXISTS (SELECT FROM txplan.miscounted_plans) THEN
 	ALTER TABLE txplan.plan_count_changes DISABLE TRIGGER USER;
-	DELETE FROM txplan.plan_count_changes;
-	INSERT INTO txplan.plan_count_changes (clinic_id, stage, change)
-	SELECT p.clinic_id, p.stage, count(*)
-	FROM txplan.plans AS p
-	WHERE p.stage IS NOT NULL
-	GROUP BY p.clinic_id, p.stage;
+	INSERT INTO txplan.plan_count_changes (clinic_id, professional_id, stage, change)
+	SELECT m.clinic_id, m.professional_id, m.stage, m.plans - m.added_up
+	FROM txplan.miscounted_plans AS m;
 	ALTER TABLE txplan.plan_count_changes ENABLE TRIGGER USER;
 END IF;
 
@@ -95,6 +135,9 @@ COMMENT ON INDEX txplan.plans_by_stage IS 'A clinic''s plans of a stage, the las
 CREATE INDEX IF NOT EXISTS plans_by_last_move
 	ON txplan.plans (clinic_id, status_changed_at DESC, id DESC);
 COMMENT ON INDEX txplan.plans_by_last_move IS 'A clinic''s plans, the last moved first';
+CREATE INDEX IF NOT EXISTS plans_by_professional
+	ON txplan.plans USING gin (professional_ids);
+COMMENT ON INDEX txplan.plans_by_professional IS 'The plans in which a professional is involved';
 
 CREATE OR REPLACE TRIGGER plan_count_changes_engine_only
 	BEFORE INSERT OR UPDATE OR DELETE ON txplan.plan_count_changes

@@ -10,66 +10,117 @@
 
 #include "error.h"
 #include "listing.h"
+#include "search.h"
 #include "stage.h"
 
 #define TAB_ALL "all"
 
-/* Behind the values of every list: $6 the stage, $7 the reason, $8 to $10 the page */
+/*
+ * Behind the values of every list: $6 the stage, $7 the reason, $8 to $10 the
+ * page, then how far to look, or the keys of a search
+ */
 #define VALUE_STAGE 6
 #define VALUE_REASON 7
 #define VALUE_AT 8
 #define VALUE_ID 9
 #define VALUE_LIMIT 10
-#define VALUE_WORD 11
+#define VALUE_NEAR 11
+#define VALUE_KEYS 11
 #define INBOX_TYPES \
 	LIST_TYPES, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID, INT8OID
+
+/* Behind those of every list for counts: $6 the reason, then keys */
+#define COUNT_VALUE_REASON 6
+#define COUNT_VALUE_KEYS 7
 #define COUNT_TYPES LIST_TYPES, TEXTOID
 
-#define OF_REASON(n) "AND (" n " IS NULL OR p.closure_reason" EQ n ") "
+/*
+ * How many plans of a list are looked at before an index is asked where the rest
+ * is: where most rows pass the filters, a page is full by then.
+ */
+#define NEAR_PLANS 1000
+#define NEAR_PLANS_A_ROW 4
 
-#define PAGE_OF(source, condition)                                                 \
-	"WITH page AS MATERIALIZED (SELECT p.id FROM " source "WHERE " condition       \
-		OF_REASON("$7") "AND ROW(p.status_changed_at, p.id)" LT "ROW($8, $9) "     \
-						"ORDER BY p.status_changed_at DESC, p.id DESC LIMIT $10) " \
-						"SELECT " LIST_COLUMNS " FROM page "                       \
-						"JOIN txplan.inbox_rows AS r ON r.plan_id" EQ              \
-						"page.id "                                                 \
-						"AND r.clinic_id" EQ "$1 "                                 \
+#define OF_STAGE "p.stage" EQ "$6 AND "
+#define OF_ALL "$6 IS NULL AND "
+#define OF_ANY "($6 IS NULL OR p.stage" EQ "$6) AND "
+#define OF_REASON(n) "AND (" n " IS NULL OR p.closure_reason" EQ n ") "
+#define BEHIND "ROW(p.status_changed_at, p.id)" LT "ROW($8, $9) "
+#define LAST_FIRST "ORDER BY p.status_changed_at DESC, p.id DESC LIMIT "
+
+#define PAGE_OF(source, condition)                                           \
+	"WITH page AS MATERIALIZED (SELECT p.id FROM " source "WHERE " condition \
+		OF_REASON("$7") "AND " BEHIND LAST_FIRST "$10) "                     \
+						"SELECT " LIST_COLUMNS " FROM page "                 \
+						"JOIN txplan.inbox_rows AS r ON r.plan_id" EQ        \
+						"page.id AND r.clinic_id" EQ "$1 "                   \
 						"ORDER BY r.status_changed_at DESC, r.plan_id DESC"
+
+/* The first plans p of a list */
+#define NEAR(condition)                                                 \
+	"(SELECT " CHOICE_COLUMNS "FROM txplan.plans AS p WHERE " condition \
+	"p.clinic_id" EQ "$1 AND " BEHIND LAST_FIRST "$11) AS p "
 
 /* The columns by which a page is ordered, among LIST_COLUMNS */
 #define COLUMN_PLAN_ID 0
 #define COLUMN_STATUS_CHANGED_AT 5
 
-SAVED_QUERY(list_stage,
-			PAGE_OF("txplan.plans AS p ", "p.stage" EQ "$6 AND " LISTED("id")),
+SAVED_QUERY(list_stage, PAGE_OF("txplan.plans AS p ", OF_STAGE LISTED),
 			INBOX_TYPES);
 
-SAVED_QUERY(list_all,
-			PAGE_OF("txplan.plans AS p ", "$6 IS NULL AND " LISTED("id")),
+SAVED_QUERY(list_all, PAGE_OF("txplan.plans AS p ", OF_ALL LISTED),
 			INBOX_TYPES);
 
-SAVED_QUERY(list_found,
-			PAGE_OF(FOUND_BY("$11"), "($6 IS NULL OR p.stage" EQ
-									 "$6) AND " LISTED_OF_ANY_NAME("id")),
-			INBOX_TYPES, TEXTOID);
+SAVED_QUERY(list_near_of_stage, PAGE_OF(NEAR(OF_STAGE), LISTED), INBOX_TYPES,
+			INT8OID);
+
+SAVED_QUERY(list_near_of_all, PAGE_OF(NEAR(OF_ALL), LISTED), INBOX_TYPES,
+			INT8OID);
+
+SAVED_QUERY(list_by_parts,
+			PAGE_OF(FOUND_BY_PARTS("$11", "$12", "$13", "$15"),
+					OF_ANY LISTED_OF_ANY_NAME),
+			INBOX_TYPES, KEY_TYPES);
+
+SAVED_QUERY(list_by_letters,
+			PAGE_OF(FOUND_BY_LETTERS("$14", "$15"), OF_ANY LISTED_OF_ANY_NAME),
+			INBOX_TYPES, KEY_TYPES);
+
+SAVED_QUERY(list_of_professional, PAGE_OF(OF_PROFESSIONAL, OF_ANY LISTED),
+			INBOX_TYPES);
+
+SAVED_QUERY(count_tab,
+			"SELECT pg_catalog.count(*) FROM (SELECT FROM txplan.plans AS p "
+			"WHERE p.clinic_id" EQ "$1 AND p.stage" EQ "$2 LIMIT $3) AS a",
+			UUIDOID, TEXTOID, INT8OID);
 
 SAVED_QUERY(sum_changes,
 			"SELECT c.stage, pg_catalog.sum(c.change)::pg_catalog.int8 "
 			"FROM txplan.plan_count_changes AS c WHERE c.clinic_id" EQ "$1 "
+			"AND (c.professional_id" EQ "$2 "
+			"OR $2 IS NULL AND c.professional_id IS NULL) "
 			"GROUP BY c.stage",
-			UUIDOID);
+			UUIDOID, UUIDOID);
 
 SAVED_QUERY(count_listed,
 			"SELECT p.stage, pg_catalog.count(*) FROM txplan.plans AS p "
-			"WHERE " LISTED("id") OF_REASON("$6") "GROUP BY p.stage",
+			"WHERE " LISTED OF_REASON("$6") "GROUP BY p.stage",
 			COUNT_TYPES);
 
-SAVED_QUERY(count_found,
-			"SELECT p.stage, pg_catalog.count(*) FROM " FOUND_BY(
-				"$7") "WHERE " LISTED_OF_ANY_NAME("id")
-				OF_REASON("$6") "GROUP BY p.stage",
-			COUNT_TYPES, TEXTOID);
+SAVED_QUERY(count_of_professional,
+			"SELECT p.stage, pg_catalog.count(*) FROM " OF_PROFESSIONAL
+			"WHERE " LISTED OF_REASON("$6") "GROUP BY p.stage",
+			COUNT_TYPES);
+
+#define COUNT_OF(found)                               \
+	"SELECT p.stage, pg_catalog.count(*) FROM " found \
+	"WHERE " LISTED_OF_ANY_NAME OF_REASON("$6") "GROUP BY p.stage"
+
+SAVED_QUERY(count_by_parts, COUNT_OF(FOUND_BY_PARTS("$7", "$8", "$9", "$11")),
+			COUNT_TYPES, KEY_TYPES);
+
+SAVED_QUERY(count_by_letters, COUNT_OF(FOUND_BY_LETTERS("$10", "$11")),
+			COUNT_TYPES, KEY_TYPES);
 
 PG_FUNCTION_INFO_V1(txplan_inbox);
 PG_FUNCTION_INFO_V1(txplan_inbox_counts);
@@ -88,6 +139,60 @@ SetReason(PlanList *list, FunctionCallInfo fcinfo, int argument, int value)
 }
 
 /*
+ * IsShort tells whether a tab has no more plans than are looked at anyway.
+ */
+static bool
+IsShort(const PlanList *list, int64 near_plans)
+{
+	Datum arguments[3];
+	Datum plans;
+	bool isnull;
+
+	if (list->nulls[VALUE_STAGE - 1] == 'n')
+		return false;
+	arguments[0] = list->values[0];
+	arguments[1] = list->values[VALUE_STAGE - 1];
+	arguments[2] = Int64GetDatum(near_plans + 1);
+	return QueryRow(&count_tab, AS_CALLER, arguments, NULL, &plans, &isnull) &&
+		   DatumGetInt64(plans) <= near_plans;
+}
+
+/*
+ * ReturnPage returns a page, by the way that looks at the fewest plans: by a rare
+ * word; along the beginning of the list; by words of names or by the professional;
+ * along the whole list.
+ */
+static void
+ReturnPage(PlanList *list, FunctionCallInfo fcinfo)
+{
+	bool all = list->nulls[VALUE_STAGE - 1] == 'n';
+	int64 near_plans = NEAR_PLANS + NEAR_PLANS_A_ROW * (int64) list->page_size;
+	SavedQuery *query = all ? &list_all : &list_stage;
+	KeyIndex index = FindRareWord(list, VALUE_KEYS, KEY_PARTS);
+
+	if (index == KEY_NONE && (list->nwords > 0 || list->of_professional))
+	{
+		SetListValue(list, VALUE_NEAR, Int64GetDatum(near_plans));
+		if (ReturnList(list, fcinfo,
+					   all ? &list_near_of_all : &list_near_of_stage,
+					   COLUMN_STATUS_CHANGED_AT, COLUMN_PLAN_ID, true))
+			return;
+		if (!IsShort(list, near_plans))
+		{
+			index = FindRareWord(list, VALUE_KEYS, KEY_LETTERS);
+			if (index == KEY_NONE)
+				index = FindNames(list, VALUE_KEYS);
+			if (index == KEY_NONE && list->of_professional)
+				query = &list_of_professional;
+		}
+	}
+	if (index != KEY_NONE)
+		query = index == KEY_PARTS ? &list_by_parts : &list_by_letters;
+	(void) ReturnList(list, fcinfo, query, COLUMN_STATUS_CHANGED_AT,
+					  COLUMN_PLAN_ID, false);
+}
+
+/*
  * txplan_inbox lists a page of a tab.
  */
 Datum
@@ -101,7 +206,6 @@ txplan_inbox(PG_FUNCTION_ARGS)
 											 .after = 8 };
 	PlanList list;
 	pg_uuid_t last_id;
-	Datum word;
 	char *tab;
 	bool all;
 
@@ -131,15 +235,7 @@ txplan_inbox(PG_FUNCTION_ARGS)
 	SetListValue(&list, VALUE_ID,
 				 UUIDPGetDatum(list.has_after ? &list.after_id : &last_id));
 	SetListValue(&list, VALUE_LIMIT, Int64GetDatum(list.page_size));
-	if (FindRareWord(&list, &word))
-	{
-		SetListValue(&list, VALUE_WORD, word);
-		ReturnList(&list, fcinfo, &list_found, COLUMN_STATUS_CHANGED_AT,
-				   COLUMN_PLAN_ID);
-	}
-	else
-		ReturnList(&list, fcinfo, all ? &list_all : &list_stage,
-				   COLUMN_STATUS_CHANGED_AT, COLUMN_PLAN_ID);
+	ReturnPage(&list, fcinfo);
 	return (Datum) 0;
 }
 
@@ -156,6 +252,26 @@ MayAddUp(const PlanList *list)
 				RLS_ENABLED ||
 			check_enable_rls(RecordRelation(TABLE_PLAN_COUNT_CHANGES),
 							 InvalidOid, true) == RLS_ENABLED);
+}
+
+/*
+ * CountQuery chooses the way that looks at the fewest plans.
+ */
+static SavedQuery *
+CountQuery(PlanList *list)
+{
+	KeyIndex index;
+
+	if (MayAddUp(list))
+		return &sum_changes;
+	index = FindRareWord(list, COUNT_VALUE_KEYS, KEY_PARTS);
+	if (index == KEY_NONE)
+		index = FindRareWord(list, COUNT_VALUE_KEYS, KEY_LETTERS);
+	if (index == KEY_NONE)
+		index = FindNames(list, COUNT_VALUE_KEYS);
+	if (index != KEY_NONE)
+		return index == KEY_PARTS ? &count_by_parts : &count_by_letters;
+	return list->of_professional ? &count_of_professional : &count_listed;
 }
 
 /*
@@ -189,7 +305,6 @@ txplan_inbox_counts(PG_FUNCTION_ARGS)
 	SavedQuery *query;
 	int64 counts[STAGES] = { 0 };
 	int64 all = 0;
-	Datum word;
 	uint64 rows;
 	uint64 row;
 	int i;
@@ -198,16 +313,8 @@ txplan_inbox_counts(PG_FUNCTION_ARGS)
 	RequireRecord();
 	RequirePrivilege(TABLE_PLANS, ACL_SELECT);
 	OpenList(&list, fcinfo, TAB_ALL, &arguments);
-	SetReason(&list, fcinfo, 5, 6);
-	if (MayAddUp(&list))
-		query = &sum_changes;
-	else if (FindRareWord(&list, &word))
-	{
-		SetListValue(&list, 7, word);
-		query = &count_found;
-	}
-	else
-		query = &count_listed;
+	SetReason(&list, fcinfo, 5, COUNT_VALUE_REASON);
+	query = CountQuery(&list);
 	list.nulls[query->nargs] = '\0';
 
 	InitMaterializedSRF(fcinfo, 0);

@@ -13,6 +13,7 @@
 #include "allocation.h"
 #include "catalog.h"
 #include "error.h"
+#include "involved.h"
 #include "quote.h"
 #include "registry.h"
 #include "rowcheck.h"
@@ -202,7 +203,10 @@ PublishFinish(Settlement *settlement, TreatmentPlan *plan,
 	if (completed)
 		plan->items_completed++;
 	else
+	{
 		plan->items_cancelled++;
+		NoteDoctor(plan, item->professional_id);
+	}
 
 	fact.what = "item_status";
 	fact.item_id = &item->id;

@@ -13,6 +13,7 @@
 #include "allocation.h"
 #include "catalog.h"
 #include "error.h"
+#include "involved.h"
 #include "quote.h"
 #include "settle.h"
 #include "spi.h"
@@ -262,6 +263,7 @@ static void
 SettleAdded(PlanRun *run, const Row *row)
 {
 	run->plan->items_total++;
+	NoteDoctor(run->plan, RowUuid(row, ITEM_PROFESSIONAL_ID));
 	RecordItem(run, "item_added", row, NULL, ColumnText(row, ITEM_DESCRIPTION));
 	PublishAddedOrRemoved(run, row, "treatment_plan.treatment_added");
 }
@@ -273,6 +275,7 @@ static void
 SettleRemoved(PlanRun *run, const Row *row)
 {
 	run->plan->items_total--;
+	NoteDoctor(run->plan, RowUuid(row, ITEM_PROFESSIONAL_ID));
 	RecordItem(run, "item_removed", row, ColumnText(row, ITEM_DESCRIPTION),
 			   NULL);
 	PublishAddedOrRemoved(run, row, "treatment_plan.treatment_removed");
@@ -399,6 +402,8 @@ SettleChanged(PlanRun *run, const Row *old_row, const Row *new_row)
 	{
 		Payload payload;
 
+		NoteDoctor(run->plan, RowUuid(old_row, ITEM_PROFESSIONAL_ID));
+		NoteDoctor(run->plan, RowUuid(new_row, ITEM_PROFESSIONAL_ID));
 		RecordItem(run, "item_professional", new_row,
 				   ColumnText(old_row, ITEM_PROFESSIONAL_ID),
 				   ColumnText(new_row, ITEM_PROFESSIONAL_ID));

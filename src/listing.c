@@ -12,20 +12,15 @@
 #include "funcapi.h"
 #include "port/pg_bswap.h"
 #include "port/pg_crc32c.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 
 #include "error.h"
-#include "fold.h"
 #include "registry.h"
+#include "search.h"
 
-#define SEARCH_MAX_CHARS 200
 #define PAGE_SIZE_MAX 1000
 #define PAGE_SIZE 50
-
-/* Of a word that finds no more, all plans are looked at; else all are gone over */
-#define RARE_MAX 500
 
 /* A cursor's bytes: a time, an id, and a sum over them, clinic and list */
 #define CURSOR_BYTES (8 + UUID_LEN + 4)
@@ -35,15 +30,6 @@ SAVED_QUERY(read_days,
 			"(($3" PLUS "1)::pg_catalog.timestamp AT TIME ZONE c.time_zone) "
 			"FROM txplan.clinics AS c WHERE c.id" EQ "$1",
 			UUIDOID, DATEOID, DATEOID);
-
-SAVED_QUERY(count_found,
-			"SELECT (SELECT pg_catalog.count(*) FROM (SELECT "
-			"FROM txplan.patients AS t WHERE t.clinic_id" EQ "$1 "
-			"AND t.search_text" LIKE_ "$2 LIMIT $3) AS a)" PLUS
-			"(SELECT pg_catalog.count(*) FROM (SELECT "
-			"FROM txplan.plans AS p WHERE p.clinic_id" EQ "$1 "
-			"AND p.search_text" LIKE_ "$2 LIMIT $3) AS b)",
-			UUIDOID, TEXTOID, INT8OID);
 
 /*
  * SetListValue sets the Nth value of the list's query, counted from 1.
@@ -122,66 +108,6 @@ SetDays(PlanList *list, FunctionCallInfo fcinfo, const ListArguments *arguments)
 	if (!missing[1])
 		SetListValue(list, 4, bounds[1]);
 	list->filtered = true;
-}
-
-/*
- * Pattern is a word as LIKE looks for it anywhere, its own % and _ being plain.
- */
-static Datum
-Pattern(const char *word)
-{
-	StringInfoData pattern;
-
-	initStringInfo(&pattern);
-	appendStringInfoChar(&pattern, '%');
-	for (; *word != '\0'; word++)
-	{
-		if (*word == '%' || *word == '_' || *word == '\\')
-			appendStringInfoChar(&pattern, '\\');
-		appendStringInfoChar(&pattern, *word);
-	}
-	appendStringInfoChar(&pattern, '%');
-	return PointerGetDatum(cstring_to_text_with_len(pattern.data, pattern.len));
-}
-
-/*
- * CompareWords puts the longest pattern first: it is likely to be the rarest.
- */
-static int
-CompareWords(const void *left, const void *right)
-{
-	Size a = VARSIZE_ANY_EXHDR(DatumGetPointer(*(const Datum *) left));
-	Size b = VARSIZE_ANY_EXHDR(DatumGetPointer(*(const Datum *) right));
-
-	return a > b ? -1 : a < b;
-}
-
-/*
- * SetWords sets the patterns of the words to search for, if there are any.
- */
-static void
-SetWords(PlanList *list, FunctionCallInfo fcinfo, int search)
-{
-	Datum words[SEARCH_MAX_CHARS];
-	char *folded;
-	char *word;
-	char *rest = NULL;
-	int n = 0;
-
-	SetListNull(list, 5);
-	CheckTextArgument(fcinfo, search, "search", SEARCH_MAX_CHARS, true);
-	if (PG_ARGISNULL(search))
-		return;
-	folded = FoldText(text_to_cstring(PG_GETARG_TEXT_PP(search)));
-	for (word = strtok_r(folded, " ", &rest);
-		 word != NULL && n < SEARCH_MAX_CHARS;
-		 word = strtok_r(NULL, " ", &rest))
-		words[n++] = Pattern(word);
-	if (n == 0)
-		return;
-	qsort(words, n, sizeof(Datum), CompareWords);
-	SetListValue(list, 5, ArrayOf(words, NULL, n, TEXTOID));
-	list->searches = list->filtered = true;
 }
 
 /*
@@ -292,62 +218,37 @@ OpenList(PlanList *list, FunctionCallInfo fcinfo, const char *name,
 	if (!PG_ARGISNULL(arguments->professional_id))
 	{
 		SetListValue(list, 2, PG_GETARG_DATUM(arguments->professional_id));
-		list->filtered = true;
+		list->of_professional = true;
 	}
 	SetDays(list, fcinfo, arguments);
 }
 
 /*
- * FindRareWord finds a word that so few patients and plans have that it is better
- * to look at all of these than to go over the list until a page is full.
- */
-bool
-FindRareWord(const PlanList *list, Datum *pattern)
-{
-	Datum arguments[3];
-	Datum *words;
-	Datum found;
-	bool isnull;
-	int n;
-	int i;
-
-	if (!list->searches)
-		return false;
-	deconstruct_array(DatumGetArrayTypeP(list->values[4]), TEXTOID, -1, false,
-					  TYPALIGN_INT, &words, NULL, &n);
-	arguments[0] = list->values[0];
-	arguments[2] = Int64GetDatum(RARE_MAX + 1);
-	for (i = 0; i < n; i++)
-	{
-		arguments[1] = words[i];
-		if (QueryRow(&count_found, AS_CALLER, arguments, NULL, &found,
-					 &isnull) &&
-			DatumGetInt64(found) <= RARE_MAX)
-		{
-			*pattern = words[i];
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
  * ReturnList makes the rows of a query the function's result, each with its cursor
  * behind: the time and the id by which the list is ordered are in the given
- * columns.  The query runs as the caller.
+ * columns.  The query runs as the caller.  Where it looked only at the beginning
+ * of the list, less than a page is nothing: then false, and no result.
  */
-void
+bool
 ReturnList(PlanList *list, FunctionCallInfo fcinfo, SavedQuery *query,
-		   int at_column, int id_column)
+		   int at_column, int id_column, bool only_full)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	uint64 rows;
 	uint64 row;
 
+	char after = list->nulls[query->nargs];
+
 	list->nulls[query->nargs] = '\0';
-	InitMaterializedSRF(fcinfo, 0);
 	ConnectSpi();
 	rows = RunQuery(query, AS_CALLER, list->values, list->nulls);
+	list->nulls[query->nargs] = after;
+	if (only_full && rows < (uint64) list->page_size)
+	{
+		FinishSpi();
+		return false;
+	}
+	InitMaterializedSRF(fcinfo, 0);
 	for (row = 0; row < rows; row++)
 	{
 		Datum columns[LIST_COLUMN_COUNT + 4];
@@ -363,4 +264,5 @@ ReturnList(PlanList *list, FunctionCallInfo fcinfo, SavedQuery *query,
 							 isnull);
 	}
 	FinishSpi();
+	return true;
 }

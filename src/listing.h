@@ -29,21 +29,27 @@
 	"pg_catalog.concat_ws(' ', t.search_text, p.search_text)" LIKE_ "ALL " \
 	"($5)"
 
-/* The filters but for the words, of a plan p whose id is in column ID */
-#define LISTED_OF_ANY_NAME(id)                                                \
-	"($2 IS NULL OR p.professional_id" EQ "$2 OR EXISTS (SELECT "             \
-	"FROM txplan.items AS i WHERE i.plan_id" EQ "p." id " AND i.clinic_id" EQ \
-	"$1 AND i.professional_id" EQ "$2 "                                       \
-	"AND i.status" NE "'cancelled')) "                                        \
+/* The filters but for the words, of a plan p */
+#define LISTED_OF_ANY_NAME                              \
+	"($2 IS NULL OR $2" EQ "ANY (p.professional_ids)) " \
 	"AND p.created_at" GE "$3 AND p.created_at" LT "$4 "
 
 /* All filters */
-#define LISTED(id)                                                                                  \
-	"p.clinic_id" EQ                                                                                \
-	"$1 AND " LISTED_OF_ANY_NAME(id) "AND ($5 IS NULL OR EXISTS (SELECT FROM txplan.patients AS t " \
-									 "WHERE t.id" EQ                                                \
-									 "p.patient_id AND t.clinic_id" EQ                              \
-									 "$1 AND " HAS_WORDS ")) "
+#define LISTED                                                                  \
+	"p.clinic_id" EQ "$1 AND " LISTED_OF_ANY_NAME                               \
+	"AND ($5 IS NULL OR EXISTS (SELECT FROM txplan.patients AS t WHERE t.id" EQ \
+	"p.patient_id AND t.clinic_id" EQ "$1 AND " HAS_WORDS ")) "
+
+/* What a list needs of a plan p to choose it: a caller may not see the others */
+#define CHOICE_COLUMNS                                             \
+	"p.id, p.clinic_id, p.patient_id, p.stage, p.closure_reason, " \
+	"p.status_changed_at, p.created_at, p.professional_ids, p.search_text "
+
+/* The plans p of the professional in value $2, by the index of these */
+#define OF_PROFESSIONAL                                                     \
+	"(SELECT " CHOICE_COLUMNS "FROM txplan.plans AS p WHERE p.clinic_id" EQ \
+	"$1 "                                                                   \
+	"AND p.professional_ids OPERATOR(pg_catalog.@>) ARRAY[$2] OFFSET 0) AS p "
 
 /* What inbox() and pipeline() show of a plan, from the view inbox_rows as r */
 #define LIST_COLUMNS                                                        \
@@ -56,24 +62,6 @@
 	"r.created_at"
 #define LIST_COLUMN_COUNT 24
 
-/*
- * The plans that have all words, by way of a rare one whose pattern is in value N:
- * those of the patients who have it, and those that have it themselves.
- */
-#define FOUND_COLUMNS                                               \
-	"SELECT p.id, p.stage, p.closure_reason, p.status_changed_at, " \
-	"p.professional_id, p.created_at "
-#define FOUND_BY(n)                                                           \
-	"(" FOUND_COLUMNS "FROM txplan.patients AS t "                            \
-	"JOIN txplan.plans AS p ON p.patient_id" EQ "t.id "                       \
-	"AND p.clinic_id" EQ "t.clinic_id WHERE t.clinic_id" EQ "$1 "             \
-	"AND t.search_text" LIKE_ n " AND " HAS_WORDS " UNION ALL " FOUND_COLUMNS \
-	"FROM txplan.plans AS p "                                                 \
-	"JOIN txplan.patients AS t ON t.id" EQ "p.patient_id "                    \
-	"AND t.clinic_id" EQ "p.clinic_id WHERE p.clinic_id" EQ "$1 "             \
-	"AND p.search_text" LIKE_ n " AND NOT t.search_text" LIKE_ n              \
-	" AND " HAS_WORDS ") AS p "
-
 /* Where the arguments of a list stand, -1 for what it does not take */
 typedef struct ListArguments
 {
@@ -85,14 +73,25 @@ typedef struct ListArguments
 	int after;
 } ListArguments;
 
+/* A word that is searched for */
+typedef struct SearchWord
+{
+	Datum pattern; /* as LIKE takes it */
+	Datum letters; /* an array of them */
+	int nletters;
+	bool has_part; /* see search.c */
+} SearchWord;
+
 typedef struct PlanList
 {
 	const char *name; /* of the tab or column, for its cursors */
 	const pg_uuid_t *clinic_id;
 	Datum values[QUERY_ARGS_MAX]; /* the first LIST_VALUES are filled in */
 	char nulls[QUERY_ARGS_MAX + 1];
-	bool filtered; /* by anything */
-	bool searches;
+	SearchWord *words; /* the longest first */
+	int nwords;
+	bool of_professional;
+	bool filtered; /* by anything but a professional */
 	int page_size;
 	bool has_after;
 	TimestampTz after_at;
@@ -103,8 +102,8 @@ extern void OpenList(PlanList *list, FunctionCallInfo fcinfo, const char *name,
 					 const ListArguments *arguments);
 extern void SetListValue(PlanList *list, int n, Datum value);
 extern void SetListNull(PlanList *list, int n);
-extern bool FindRareWord(const PlanList *list, Datum *pattern);
-extern void ReturnList(PlanList *list, FunctionCallInfo fcinfo,
-					   SavedQuery *query, int at_column, int id_column);
+extern bool ReturnList(PlanList *list, FunctionCallInfo fcinfo,
+					   SavedQuery *query, int at_column, int id_column,
+					   bool only_full);
 
 #endif /* TXPLAN_LISTING_H */

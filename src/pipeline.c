@@ -33,15 +33,14 @@ static const char *const column_keys[] = { "to_quote",
 SAVED_QUERY(list_column,
 			"WITH page AS MATERIALIZED ("
 			"SELECT p.plan_id, p.column_key, p.since, p.next_step "
-			"FROM txplan.pipeline_rows AS p WHERE " LISTED(
-				"plan_id") "AND p.column_key" EQ "$6 "
-						   "AND ROW(p.since, p.plan_id)" GT "ROW($7, $8) "
-						   "ORDER BY p.since, p.plan_id LIMIT $9) "
-						   "SELECT page.column_key, page.since, page.next_step, " LIST_COLUMNS
-						   " FROM page JOIN txplan.inbox_rows AS r "
-						   "ON r.plan_id" EQ "page.plan_id AND r.clinic_id" EQ
-						   "$1 "
-						   "ORDER BY page.since, page.plan_id",
+			"FROM txplan.pipeline_rows AS p WHERE " LISTED "AND p.column_key" EQ
+			"$6 "
+			"AND ROW(p.since, p.plan_id)" GT "ROW($7, $8) "
+			"ORDER BY p.since, p.plan_id LIMIT $9) "
+			"SELECT page.column_key, page.since, page.next_step, " LIST_COLUMNS
+			" FROM page JOIN txplan.inbox_rows AS r "
+			"ON r.plan_id" EQ "page.plan_id AND r.clinic_id" EQ "$1 "
+			"ORDER BY page.since, page.plan_id",
 			LIST_TYPES, TEXTOID, TIMESTAMPTZOID, UUIDOID, INT8OID);
 
 SAVED_QUERY(sum_columns,
@@ -50,17 +49,15 @@ SAVED_QUERY(sum_columns,
 			"FROM (SELECT p.plan_id, "
 			"pg_catalog.array_agg(p.column_key) AS column_keys, "
 			"pg_catalog.array_agg(p.since) AS sinces "
-			"FROM txplan.pipeline_rows AS p WHERE " LISTED(
-				"plan_id") "GROUP BY p.plan_id) AS s "
-						   "CROSS JOIN LATERAL (SELECT "
-						   "coalesce(pg_catalog.sum(i.price), 0.00) AS total "
-						   "FROM txplan.items AS i WHERE i.plan_id" EQ
-						   "s.plan_id "
-						   "AND i.clinic_id" EQ "$1 AND i.status" NE
-						   "'cancelled') AS w "
-						   "CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(s.column_keys), "
-						   "pg_catalog.unnest(s.sinces)) AS k (column_key, since) "
-						   "GROUP BY k.column_key",
+			"FROM txplan.pipeline_rows AS p WHERE " LISTED
+			"GROUP BY p.plan_id) AS s "
+			"CROSS JOIN LATERAL (SELECT "
+			"coalesce(pg_catalog.sum(i.price), 0.00) AS total "
+			"FROM txplan.items AS i WHERE i.plan_id" EQ "s.plan_id "
+			"AND i.clinic_id" EQ "$1 AND i.status" NE "'cancelled') AS w "
+			"CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(s.column_keys), "
+			"pg_catalog.unnest(s.sinces)) AS k (column_key, since) "
+			"GROUP BY k.column_key",
 			LIST_TYPES);
 
 PG_FUNCTION_INFO_V1(txplan_pipeline);
@@ -119,7 +116,8 @@ txplan_pipeline(PG_FUNCTION_ARGS)
 	SetListValue(&list, VALUE_ID,
 				 UUIDPGetDatum(list.has_after ? &list.after_id : &first_id));
 	SetListValue(&list, VALUE_LIMIT, Int64GetDatum(list.page_size));
-	ReturnList(&list, fcinfo, &list_column, COLUMN_SINCE, COLUMN_PLAN_ID);
+	(void) ReturnList(&list, fcinfo, &list_column, COLUMN_SINCE, COLUMN_PLAN_ID,
+					  false);
 	return (Datum) 0;
 }
 

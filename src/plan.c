@@ -19,6 +19,7 @@
 #include "event.h"
 #include "fold.h"
 #include "guard.h"
+#include "involved.h"
 #include "number.h"
 #include "planfacts.h"
 #include "registry.h"
@@ -75,7 +76,7 @@ static const PlanColumn engine_columns[] = {
 	PLAN_ITEMS_CANCELLED, PLAN_HISTORY_LENGTH,	PLAN_HISTORY_HEAD,
 	PLAN_CREATED_BY,	  PLAN_CREATED_AT,		PLAN_BUDGET_ID,
 	PLAN_BUDGET_STATUS,	  PLAN_NEXT_CONTACT_AT, PLAN_STAGE,
-	PLAN_SEARCH_TEXT
+	PLAN_SEARCH_TEXT,	  PLAN_PROFESSIONAL_IDS
 };
 
 #define ENGINE_HINT                                         \
@@ -218,6 +219,8 @@ CheckInsert(Row *row)
 	SetRowText(row, PLAN_STAGE, StageOf(initial, false));
 	SetRowText(row, PLAN_NUMBER, IssueNumber(NUMBER_PLAN, id, clinic_id));
 	SetRowText(row, PLAN_SEARCH_TEXT, FoldText(RowText(row, PLAN_NUMBER)));
+	if (professional_id != NULL)
+		SetRow(row, PLAN_PROFESSIONAL_IDS, OneInvolved(professional_id));
 	SetRow(row, PLAN_STATUS_CHANGED_AT, TimestampTzGetDatum(now));
 	SetRow(row, PLAN_UPDATED_AT, TimestampTzGetDatum(now));
 	SetRowText(row, PLAN_CREATED_BY, CurrentActor());

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "error.h"
+#include "involved.h"
 #include "livebudget.h"
 #include "number.h"
 #include "spi.h"
@@ -426,6 +427,9 @@ SettleRow(TriggerData *trigger, const Row *old_row, const Row *new_row)
 	if (TRIGGER_FIRED_BY_DELETE(event))
 		return;
 
+	if (TRIGGER_FIRED_BY_UPDATE(event) &&
+		RowsDiffer(old_row, new_row, PLAN_PROFESSIONAL_ID))
+		WriteInvolved(&plan.key);
 	if (TRIGGER_FIRED_BY_UPDATE(event) &&
 		RowsDiffer(old_row, new_row, PLAN_STATUS))
 	{

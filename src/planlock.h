@@ -51,6 +51,7 @@ typedef struct TreatmentPlan
 	pg_uuid_t budget_id;
 	char *budget_status; /* NULL without */
 	int32 next_position; /* of a new item; 0 when not looked up yet */
+	bool involves_others; /* who is involved is to be looked up, see involved.c */
 } TreatmentPlan;
 
 extern void InitPlanLock(void);

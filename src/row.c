@@ -58,6 +58,7 @@ static const char *const plan_columns[] = { "id",
 											"next_contact_at",
 											"stage",
 											"search_text",
+											"professional_ids",
 											NULL };
 
 static const char *const item_columns[] = { "id",

@@ -54,6 +54,7 @@ typedef enum PlanColumn
 	PLAN_NEXT_CONTACT_AT,
 	PLAN_STAGE,
 	PLAN_SEARCH_TEXT,
+	PLAN_PROFESSIONAL_IDS,
 } PlanColumn;
 
 typedef enum ItemColumn

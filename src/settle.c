@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "involved.h"
 #include "transition.h"
 
 /* Facts are written when so many are waiting. */
@@ -129,6 +130,11 @@ EndRun(PlanRun *run)
 
 		/* Looked up anew by the next statement that adds an item. */
 		plan->next_position = 0;
+		if (plan->involves_others)
+		{
+			plan->involves_others = false;
+			WriteInvolved(&plan->key);
+		}
 		if (MayAdvance(plan))
 			AdvancePlan(plan);
 	}

@@ -12,10 +12,15 @@
 
 #define STAGES 5
 
-/* By how many the plans of a clinic changed in each stage */
+/*
+ * By how many the plans of a clinic changed in each stage: all of them, or those
+ * in which a professional is involved
+ */
 typedef struct ClinicCounts
 {
 	pg_uuid_t clinic_id;
+	bool has_professional;
+	pg_uuid_t professional_id;
 	int64 change[STAGES];
 } ClinicCounts;
 
@@ -33,6 +38,8 @@ extern const char *StageName(int number);
 
 extern void CountStages(StageCounts *counts, const Row *old_row,
 						const Row *new_row);
+extern void CountInvolved(StageCounts *counts, const pg_uuid_t *clinic_id,
+						  Datum stage, Datum professional_ids, int change);
 extern void WriteStageCounts(const StageCounts *counts);
 extern void FoldStageCounts(void);
 

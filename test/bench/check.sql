@@ -27,7 +27,7 @@ SELECT format($$
 FROM unnest(string_to_array(:'contenders', ',')) AS c (schema)
 CROSS JOIN (VALUES
 	('plans', 'r.id', '(to_jsonb(r) || jsonb_build_object(''completed'', r.completed_at IS NOT NULL))
-		- ''{history_head,updated_at,completed_at,status_changed_at,stage,search_text}''::text[]'),
+		- ''{history_head,updated_at,completed_at,status_changed_at,stage,search_text,professional_ids}''::text[]'),
 	('items', 'r.plan_id', 'to_jsonb(r) - ''{created_at,updated_at,completed_at}''::text[]'),
 	('sessions', 'r.plan_id', 'to_jsonb(r) - ''{id,created_at,updated_at,completed_at}''::text[]'),
 	('earned_entries', 'r.plan_id', 'to_jsonb(r) - ''{id,created_at,updated_at,earned_at}''::text[]'),

@@ -34,6 +34,7 @@ BULK_TARGET = 2.0
 SIZE_TARGET = 1.2
 LISTS_TARGET = 1.5
 LISTS_MS_TARGET = 5.0
+LARGE_CLINIC_MS_TARGET = 50
 PARTITIONS_TARGET = 1.1
 STATEMENTS_SHOWN = 12
 
@@ -206,6 +207,24 @@ class Report:
                             LISTS_MS_TARGET, p50[sizes[-1]] <= LISTS_MS_TARGET)
                 self.target('%s, as plans grow' % name.replace('_', ' '), ratio,
                             LISTS_TARGET, ratio <= LISTS_TARGET)
+
+    def large_clinic(self):
+        lists = {work[len('large_clinic_'):]: rows
+                 for (work, _, _), rows in self.found.items()
+                 if work.startswith('large_clinic_')}
+        if not lists:
+            return
+        self.title('Inbox of one clinic with 95 % of all plans, one call after another '
+                   '(ms)')
+        print('  %-30s %8s %8s' % ('', 'p50', 'p95'))
+        for name, rows in lists.items():
+            self.keep(rows)
+            p50 = median(rows, 'p50')
+            print('  %-30s %8.2f %8.2f  wanted at most %d: %s' % (
+                name.replace('_', ' '), p50, median(rows, 'p95'),
+                LARGE_CLINIC_MS_TARGET, verdict(p50 <= LARGE_CLINIC_MS_TARGET)))
+            self.target('%s in a large clinic, ms' % name.replace('_', ' '), p50,
+                        LARGE_CLINIC_MS_TARGET, p50 <= LARGE_CLINIC_MS_TARGET)
 
     def notify(self):
         works = sorted({key[0] for key in self.found if key[0].startswith('notify_')},
@@ -419,6 +438,7 @@ def main():
     report.size()
     report.partitions()
     report.lists()
+    report.large_clinic()
     report.notify()
     report.latency()
     report.consumers()

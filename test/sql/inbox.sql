@@ -111,7 +111,9 @@ SELECT txplan.add_item(:'lukasz', NULL, 'Gone', 1000, professional_id => :'cy') 
 SET session_replication_role = replica;
 UPDATE txplan.items SET status = 'cancelled', live = false, sessions_cancelled = 1 WHERE id = :'gone';
 UPDATE txplan.sessions SET status = 'cancelled', cancelled_at = now() WHERE item_id = :'gone';
-UPDATE txplan.plans SET items_cancelled = 1 WHERE id = :'lukasz';
+UPDATE txplan.plans AS p SET items_cancelled = 1, professional_ids = m.expected
+FROM txplan.misattributed_plans AS m WHERE p.id = :'lukasz' AND m.id = p.id;
+DELETE FROM txplan.plan_count_changes WHERE professional_id = :'cy';
 UPDATE txplan.budgets SET valid_until = '2031-05-06' WHERE id = :'budget';
 INSERT INTO txplan.contacts (id, clinic_id, plan_id, channel, contacted_at, contacted_by, corrects_id)
 VALUES ('c0000000-0000-0000-0000-000000000001', :'clinic', :'lukasz', 'call', '2026-01-05 10:00Z', 'x', NULL),
@@ -154,6 +156,57 @@ SELECT * FROM txplan.inbox_counts(:'clinic', professional_id => :'bo');
 SELECT patient_name FROM txplan.inbox(:'clinic', 'all', closure_reason => 'abandoned');
 SELECT * FROM txplan.inbox_counts(:'clinic', closure_reason => 'rejected');
 
+-- Who is involved follows every change of doctors, and so do the counts by doctor.
+CREATE FUNCTION pg_temp.involved(wanted uuid)
+RETURNS TABLE (involved text, counts text)
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT (SELECT string_agg(d.name, ', ' ORDER BY d.name) FROM txplan.professionals AS d WHERE d.id = ANY (p.professional_ids)),
+		(SELECT string_agg(d.name || ' ' || (SELECT string_agg(c.plans::text, ' ') FROM txplan.inbox_counts(p.clinic_id, professional_id => d.id) AS c),
+				', ' ORDER BY d.name)
+			FROM txplan.professionals AS d WHERE d.clinic_id = p.clinic_id)
+	FROM txplan.plans AS p
+	WHERE p.id = wanted;
+END;
+BEGIN;
+SELECT * FROM pg_temp.involved(:'dimitris');
+SELECT txplan.create_plan(:'clinic', (SELECT patient_id FROM txplan.plans WHERE id = :'luis')) AS shared \gset
+SELECT * FROM pg_temp.involved(:'shared');
+INSERT INTO txplan.items (clinic_id, plan_id, description, price, professional_id)
+VALUES (:'clinic', :'shared', 'By Bo', 10, :'bo'), (:'clinic', :'shared', 'By Cy', 10, :'cy'), (:'clinic', :'shared', 'By Cy, too', 10, :'cy');
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT txplan.change_professional(:'shared', :'ada');
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT txplan.remove_item(i.id) FROM txplan.items AS i WHERE i.plan_id = :'shared' AND i.description = 'By Cy, too';
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT txplan.confirm_plan(:'shared'), txplan.accept_plan(:'shared');
+SELECT txplan.cancel_session(s.id) FROM txplan.sessions AS s JOIN txplan.items AS i ON i.id = s.item_id
+WHERE i.plan_id = :'shared' AND i.description = 'By Cy';
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT txplan.change_professional(:'shared', :'bo');
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT txplan.change_professional(:'shared', :'cy', reassign_pending => true);
+SELECT * FROM pg_temp.involved(:'shared');
+-- Items and plan in one statement.
+WITH i AS (UPDATE txplan.items SET professional_id = :'ada' WHERE plan_id = :'shared' AND status = 'pending')
+UPDATE txplan.plans SET professional_id = :'bo' WHERE id = :'shared';
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT txplan.complete_item(i.id) FROM txplan.items AS i WHERE i.plan_id = :'shared' AND i.status = 'pending';
+SELECT * FROM pg_temp.involved(:'shared');
+UPDATE txplan.plans SET professional_id = NULL WHERE id = :'shared';
+SELECT * FROM pg_temp.involved(:'shared');
+SAVEPOINT before;
+DELETE FROM txplan.plans WHERE id = :'luis';
+SELECT fault, detail FROM txplan.audit(:'clinic') WHERE fault <> 'search text differs';
+ROLLBACK TO before;
+SELECT * FROM pg_temp.involved(:'shared');
+SELECT * FROM txplan.misattributed_plans WHERE clinic_id = :'clinic';
+SELECT * FROM txplan.miscounted_plans WHERE clinic_id = :'clinic';
+ROLLBACK;
+DROP FUNCTION pg_temp.involved;
+SELECT tab, c.plans, (SELECT count(*) FROM txplan.inbox(:'clinic', c.tab, professional_id => :'ada', search => '1')) AS listed
+FROM txplan.inbox_counts(:'clinic', '1', :'ada') AS c;
+
 -- Pages: each row once, in the order of one large page.
 WITH RECURSIVE pages AS (
 	SELECT 1 AS page, array_agg(i.plan_id) AS plans, (array_agg(i.cursor))[3] AS last
@@ -191,6 +244,7 @@ SELECT pg_temp.brief('SELECT txplan.inbox(%L, ''draft'', after => %L)', :'other_
 SELECT pg_temp.brief('SELECT txplan.inbox(%L, ''draft'', after => %L)', :'clinic', translate(:'first', '0123456789', '1234567890'));
 SELECT pg_temp.brief('UPDATE txplan.plans SET stage = ''active'' WHERE id = %L', :'luis');
 SELECT pg_temp.brief('UPDATE txplan.plans SET search_text = ''x'' WHERE id = %L', :'luis');
+SELECT pg_temp.brief('UPDATE txplan.plans SET professional_ids = NULL WHERE id = %L', :'luis');
 SELECT pg_temp.brief('INSERT INTO txplan.plan_count_changes (clinic_id, stage, change) VALUES (%L, ''draft'', 1)', :'clinic');
 SELECT pg_temp.brief('DELETE FROM txplan.plan_count_changes');
 SELECT pg_temp.brief('TRUNCATE txplan.plan_count_changes');
@@ -232,7 +286,9 @@ SELECT count(*) - :before AS added FROM txplan.plan_count_changes WHERE clinic_i
 -- maintain() leaves one row for each stage that has plans, and no count differs.
 BEGIN;
 SELECT count(*) >= 0 AS maintained FROM txplan.maintain();
-SELECT stage, change FROM txplan.plan_count_changes WHERE clinic_id = :'clinic' ORDER BY stage;
+SELECT d.name, c.stage, c.change FROM txplan.plan_count_changes AS c
+LEFT JOIN txplan.professionals AS d ON d.id = c.professional_id
+WHERE c.clinic_id = :'clinic' ORDER BY d.name NULLS FIRST, c.stage;
 SELECT tab, plans FROM txplan.inbox_counts(:'clinic');
 ROLLBACK;
 
@@ -241,6 +297,7 @@ SELECT fault, detail FROM txplan.audit(:'clinic');
 SELECT fault FROM txplan.audit(:'other_clinic');
 SET session_replication_role = replica;
 UPDATE txplan.plans SET stage = 'closed', search_text = NULL WHERE id = :'luis';
+UPDATE txplan.plans SET search_text = 'another', professional_ids = ARRAY[:'cy']::uuid[] WHERE id = :'olena';
 UPDATE txplan.patients SET search_text = NULL WHERE clinic_id = :'other_clinic';
 DELETE FROM txplan.plan_count_changes WHERE clinic_id = :'clinic' AND stage = 'pending';
 RESET session_replication_role;
@@ -252,25 +309,40 @@ SELECT fault FROM txplan.audit(:'other_clinic');
 SELECT stage, search_text ~ '^plan-\d{4}-0001$' AS found FROM txplan.plans WHERE id = :'luis';
 
 -- A record of before there were stages is brought up to date.
-DROP VIEW txplan.inbox_rows, txplan.pipeline_rows, txplan.misplaced_plans;
+DROP VIEW txplan.inbox_rows, txplan.pipeline_rows, txplan.misplaced_plans, txplan.misattributed_plans, txplan.miscounted_plans;
 DROP TABLE txplan.plan_count_changes;
 DROP TRIGGER workflow_states_restage ON txplan.workflow_states;
-ALTER TABLE txplan.plans DROP COLUMN stage, DROP COLUMN search_text;
+ALTER TABLE txplan.plans DROP COLUMN stage, DROP COLUMN search_text, DROP COLUMN professional_ids;
 ALTER TABLE txplan.patients DROP COLUMN search_text;
 SELECT pg_temp.brief('SELECT txplan.inbox_counts(%L)', :'clinic');
 SELECT txplan.install() IS NOT NULL AS installed;
 SELECT tab, plans, pg_temp.names(tab) FROM txplan.inbox_counts(:'clinic');
 SELECT pg_temp.names('all', 'budget 0001') AS by_budget, pg_temp.names('all', 'muller') AS by_name;
 SELECT fault, detail FROM txplan.audit(:'clinic');
-SELECT indexname FROM pg_indexes WHERE indexname IN ('plans_by_stage', 'plans_by_word', 'patients_by_word', 'plans_by_follow_up') ORDER BY indexname;
+SELECT indexname FROM pg_indexes WHERE indexname IN ('plans_by_stage', 'plans_by_word', 'patients_by_word', 'plans_by_letter', 'patients_by_letter',
+	'plans_by_professional', 'plans_by_follow_up') ORDER BY indexname;
+
+-- And one of before counts were a doctor's.
+DROP VIEW txplan.pipeline_rows, txplan.misattributed_plans, txplan.miscounted_plans;
+DROP INDEX txplan.plans_by_letter, txplan.patients_by_letter;
+ALTER TABLE txplan.plans DROP COLUMN professional_ids;
+SET session_replication_role = replica;
+DELETE FROM txplan.plan_count_changes WHERE professional_id IS NOT NULL;
+RESET session_replication_role;
+ALTER TABLE txplan.plan_count_changes DROP COLUMN professional_id;
+SELECT txplan.install() IS NOT NULL AS installed;
+SELECT tab, plans, pg_temp.names(tab, NULL, :'ada') FROM txplan.inbox_counts(:'clinic', professional_id => :'ada');
+SELECT fault, detail FROM txplan.audit(:'clinic');
 
 -- Words that many have are looked for along the list, with the same results.
 SELECT txplan.create_clinic('Large clinic', 'UTC') AS large \gset
 INSERT INTO txplan.patients (clinic_id, first_name, last_name, phone)
-SELECT :'large', CASE WHEN k % 100 = 0 THEN 'Rare' ELSE 'Zed' END, 'Cómmon' || k, CASE WHEN k % 10 = 0 THEN '555 ' || k END
-FROM generate_series(1, 600) AS k;
+SELECT :'large', CASE WHEN k % 100 = 0 THEN 'Rare' WHEN k % 2 = 0 THEN 'Zed' ELSE 'Odd' END, 'Cómmon' || k,
+	CASE WHEN k % 10 = 0 THEN '555 ' || k END
+FROM generate_series(1, 1400) AS k;
 INSERT INTO txplan.plans (clinic_id, patient_id)
 SELECT clinic_id, id FROM txplan.patients WHERE clinic_id = :'large' ORDER BY length(last_name), last_name;
+ANALYZE txplan.patients, txplan.plans;
 SELECT s.search, (SELECT count(*) FROM txplan.inbox(:'large', 'all', s.search, page_size => 1000)) AS in_all,
 	(SELECT count(*) FROM txplan.inbox(:'large', 'draft', s.search, page_size => 1000)) AS in_draft,
 	(SELECT count(*) FROM txplan.inbox(:'large', 'closed', s.search)) AS in_closed,
@@ -279,7 +351,29 @@ SELECT s.search, (SELECT count(*) FROM txplan.inbox(:'large', 'all', s.search, p
 		WHERE p.clinic_id = :'large' AND NOT EXISTS (SELECT FROM regexp_split_to_table(lower(s.search), ' ') AS w
 			WHERE position(w IN lower(t.search_text || ' ' || p.number)) = 0)) AS expected
 FROM (VALUES ('common'), ('zed common'), ('zed plan common'), ('plan common'), ('rare'), ('common rare'), ('555'), ('common 555'),
-	('plan 555 rare'), ('0006'), ('common nobody')) AS s (search);
+	('plan 555 rare'), ('0006'), ('common nobody'), ('zed odd'), ('odd 1'), ('o d'), ('z'), ('ze'), ('q'), ('zq'), ('ez'), ('ra'),
+	('a 7'), ('7'), ('5 55 r'), ('王'), ('5-'), ('-00'), ('r z'), ('n 0007')) AS s (search);
+-- Page by page as well.
+WITH RECURSIVE pages AS (
+	SELECT s.search, 1 AS page, array_agg(i.plan_id) AS plans, (array_agg(i.cursor))[40] AS last
+	FROM (VALUES ('zed'), ('z'), ('odd common'), ('r'), ('a 7'), ('5 plan')) AS s (search)
+	CROSS JOIN LATERAL txplan.inbox(:'large', 'all', s.search, page_size => 40) AS i
+	GROUP BY s.search
+	UNION ALL
+	SELECT p.search, p.page + 1, n.plans, n.last
+	FROM pages AS p
+	CROSS JOIN LATERAL (
+		SELECT array_agg(i.plan_id) AS plans, (array_agg(i.cursor))[40] AS last
+		FROM txplan.inbox(:'large', 'all', p.search, page_size => 40, after => p.last) AS i
+	) AS n
+	WHERE p.last IS NOT NULL
+)
+SELECT p.search, max(p.page) AS pages, sum(cardinality(p.plans)) AS plans,
+	(SELECT array_agg(u.plan ORDER BY q.page, u.n) FROM pages AS q CROSS JOIN unnest(q.plans) WITH ORDINALITY AS u (plan, n) WHERE q.search = p.search)
+		= (SELECT array_agg(i.plan_id) FROM txplan.inbox(:'large', 'all', p.search, page_size => 1000) AS i) AS same
+FROM pages AS p
+GROUP BY p.search
+ORDER BY p.search COLLATE "C";
 
 -- Row security: who sees some plans counts those.
 CREATE ROLE inbox_reader;
@@ -293,6 +387,17 @@ CREATE POLICY inbox_some ON txplan.plans FOR SELECT TO inbox_reader USING (stage
 SET ROLE inbox_reader;
 SELECT tab, plans FROM txplan.inbox_counts(:'clinic') WHERE plans > 0;
 SELECT count(*) AS plans FROM txplan.inbox(:'clinic', 'all');
+RESET ROLE;
+-- Notes need not be seen.
+REVOKE SELECT ON txplan.plans FROM inbox_reader;
+SELECT format('GRANT SELECT (%s) ON txplan.plans TO inbox_reader', string_agg(quote_ident(attname), ', '))
+FROM pg_attribute
+WHERE attrelid = 'txplan.plans'::regclass AND attnum > 0 AND NOT attisdropped AND attname !~ 'notes$' \gexec
+SET ROLE inbox_reader;
+SELECT count(*) AS plans FROM txplan.inbox(:'clinic', 'all', 'a');
+SELECT count(*) AS plans FROM txplan.inbox(:'clinic', 'pending', 'lukasz', :'ada');
+SELECT count(*) AS plans FROM txplan.inbox(:'clinic', 'all', NULL, :'ada');
+SELECT tab, plans FROM txplan.inbox_counts(:'clinic', NULL, :'ada', '2000-01-01') WHERE plans > 0;
 RESET ROLE;
 REVOKE SELECT ON txplan.contacts FROM inbox_reader;
 SET ROLE inbox_reader;

@@ -1,9 +1,16 @@
 -- data.sql: so many plans (variable "plans") in 100 clinics, the same in each run.
 --
 -- Clinics are of unequal size: the largest has about a tenth of all plans, the
--- smallest 0.4 %.  A clinic has 40 open plans at least (but no more than 40 % of
--- its plans), and 4 % of what it ever had: its history grows, its open work hardly.
--- Items have sessions where the plan is open; nothing here reads others.
+-- smallest 0.4 %; where the variable "largest" is given, the largest has that part
+-- of them.  A clinic has 40 open plans at least (but no more than 40 % of its plans),
+-- and 4 % of what it ever had: its history grows, its open work hardly.  Of nine
+-- doctors eight share the plans, the last has one in a thousand and one item in
+-- another one.  Items have sessions where the plan is open; nothing here reads others.
+
+\if :{?largest}
+\else
+\set largest 0
+\endif
 
 SET session_replication_role = replica;
 SET client_min_messages = warning;
@@ -12,11 +19,13 @@ SELECT setseed(0.42) \g /dev/null
 CREATE SCHEMA bench;
 CREATE TABLE bench.clinics AS
 SELECT n, txplan.new_id() AS id, greatest(20, (:plans * w / sum(w) OVER ())::integer) AS plans
-FROM (SELECT n, n ^ -0.7 AS w FROM generate_series(1, 100) AS n) AS c;
+FROM (SELECT n, CASE WHEN n > 1 OR :largest = 0 THEN n ^ -0.7
+		ELSE :largest / (1 - :largest::numeric) * (SELECT sum(m ^ -0.7) FROM generate_series(2, 100) AS m) END AS w
+	FROM generate_series(1, 100) AS n) AS c;
 INSERT INTO txplan.clinics (id, name, time_zone, budget_on_confirm)
 SELECT id, 'Clinic ' || n, 'Europe/Madrid', n % 2 = 0 FROM bench.clinics;
 INSERT INTO txplan.professionals (id, clinic_id, name)
-SELECT txplan.new_id(), id, 'Dr. ' || d FROM bench.clinics, generate_series(1, 8) AS d;
+SELECT txplan.new_id(), id, 'Dr. ' || d FROM bench.clinics, generate_series(1, 9) AS d;
 
 -- Names are taken unequally often, as names are.
 CREATE TABLE bench.names AS
@@ -85,10 +94,12 @@ FROM bench.plans AS b
 CROSS JOIN LATERAL (SELECT format('PLAN-2026-%s', to_char(b.k, 'FM000000')) AS number) AS n
 JOIN bench.patients AS t ON t.clinic_id = b.clinic_id AND t.k = 1 + b.k % greatest(1, b.plans * 8 / 10)
 JOIN LATERAL (SELECT d.id FROM txplan.professionals AS d WHERE d.clinic_id = b.clinic_id
-	ORDER BY d.id OFFSET b.k % 8 LIMIT 1) AS d ON true;
+	ORDER BY d.id OFFSET CASE WHEN b.k % 1000 = 500 THEN 8 ELSE b.k % 8 END LIMIT 1) AS d ON true;
 INSERT INTO txplan.items (clinic_id, id, plan_id, position, description, price, professional_id, status,
 	sessions_total, sessions_completed, completed_at, completed_by, completed_via, live)
-SELECT b.clinic_id, txplan.new_id(), b.id, i, 'Item', 100, p.professional_id,
+SELECT b.clinic_id, txplan.new_id(), b.id, i, 'Item', 100,
+	CASE WHEN b.k % 1000 = 700 AND i = 1 THEN (SELECT d.id FROM txplan.professionals AS d
+		WHERE d.clinic_id = b.clinic_id AND d.name = 'Dr. 9') ELSE p.professional_id END,
 	CASE WHEN b.stage = 'completed' THEN 'completed' ELSE 'pending' END, 2,
 	CASE WHEN b.stage = 'completed' THEN 2 WHEN b.stage = 'active' AND i = 1 AND b.r < 0.6 THEN 1 ELSE 0 END,
 	CASE WHEN b.stage = 'completed' THEN b.at END, CASE WHEN b.stage = 'completed' THEN 'bench' END,
@@ -96,6 +107,8 @@ SELECT b.clinic_id, txplan.new_id(), b.id, i, 'Item', 100, p.professional_id,
 FROM bench.plans AS b
 JOIN txplan.plans AS p ON p.id = b.id AND p.clinic_id = b.clinic_id
 CROSS JOIN LATERAL generate_series(1, b.items) AS i;
+UPDATE txplan.plans AS p SET professional_ids = m.expected
+FROM txplan.misattributed_plans AS m WHERE m.id = p.id AND m.clinic_id = p.clinic_id;
 INSERT INTO txplan.sessions (clinic_id, plan_id, item_id, sequence, amount, status, completed_at, completed_by)
 SELECT i.clinic_id, i.plan_id, i.id, s, 50, CASE WHEN s <= i.sessions_completed THEN 'completed' ELSE 'pending' END,
 	CASE WHEN s <= i.sessions_completed THEN p.status_changed_at END, CASE WHEN s <= i.sessions_completed THEN 'bench' END
@@ -111,16 +124,19 @@ SELECT p.clinic_id, p.patient_id, p.id, s.at, s.at + interval '30 minutes', 'boo
 FROM txplan.plans AS p
 CROSS JOIN LATERAL (SELECT now() + (random() * 30 - 10) * interval '1 day' AS at) AS s
 WHERE p.stage = 'active' AND random() < 0.8;
-INSERT INTO txplan.plan_count_changes (clinic_id, stage, change)
-SELECT clinic_id, stage, count(*) FROM txplan.plans GROUP BY clinic_id, stage;
+INSERT INTO txplan.plan_count_changes (clinic_id, professional_id, stage, change)
+SELECT clinic_id, professional_id, stage, plans - added_up FROM txplan.miscounted_plans;
 
 RESET session_replication_role;
 VACUUM (ANALYZE);
 
--- For each clinic a rare and a frequent search, and where its tenth page begins.
-ALTER TABLE bench.clinics ADD COLUMN rare text, ADD COLUMN tenth text;
+-- For each clinic a rare and a frequent search, where its tenth page begins, and a
+-- doctor of many plans and one of few.
+ALTER TABLE bench.clinics ADD COLUMN rare text, ADD COLUMN tenth text, ADD COLUMN busy uuid, ADD COLUMN seldom uuid;
 UPDATE bench.clinics AS c
 SET rare = (SELECT left(t.first_name, 3) || ' ' || split_part(t.last_name, ' ', 2) || ' ' || right(t.phone, 4)
 		FROM bench.patients AS t WHERE t.clinic_id = c.id AND t.k = 1 + c.n % greatest(1, c.plans * 8 / 10)),
-	tenth = (SELECT i.cursor FROM txplan.inbox(c.id, 'all', page_size => 450) AS i OFFSET 449);
+	tenth = (SELECT i.cursor FROM txplan.inbox(c.id, 'all', page_size => 450) AS i OFFSET 449),
+	busy = (SELECT d.id FROM txplan.professionals AS d WHERE d.clinic_id = c.id AND d.name = 'Dr. 1'),
+	seldom = (SELECT d.id FROM txplan.professionals AS d WHERE d.clinic_id = c.id AND d.name = 'Dr. 9');
 ALTER TABLE bench.clinics ADD PRIMARY KEY (n);

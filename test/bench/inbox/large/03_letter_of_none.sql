@@ -1,0 +1,1 @@
+SELECT count(*) FROM bench.clinics AS c CROSS JOIN LATERAL txplan.inbox(c.id, 'all', '龍') AS i WHERE c.n = 1;

@@ -1,0 +1,1 @@
+SELECT count(*) FROM bench.clinics AS c CROSS JOIN LATERAL txplan.inbox(c.id, 'all', 'garcia luis') AS i WHERE c.n = 1;

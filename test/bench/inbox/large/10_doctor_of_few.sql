@@ -1,0 +1,1 @@
+SELECT count(*) FROM bench.clinics AS c CROSS JOIN LATERAL txplan.inbox(c.id, 'all', professional_id => c.seldom) AS i WHERE c.n = 1;
