@@ -73,9 +73,10 @@ FROM (VALUES ('INSERT INTO txplan.clinics (name, time_zone) VALUES (''x'', ''Mar
 	('UPDATE txplan.patients SET birth_date = ''infinity'' WHERE clinic_id = %L'), ('UPDATE txplan.patients SET first_name = '''' WHERE clinic_id = %L'),
 	('INSERT INTO txplan.patients (clinic_id, first_name, last_name) VALUES (txplan.new_id(), ''a'', ''b'')'),
 	('INSERT INTO txplan.professionals (clinic_id, name, color) VALUES (%L, ''x'', ''#fff'')')) AS t (statement);
--- A time zone is one, wherever it is named.
-SELECT left(z, 20) AS zone, pg_temp.brief('UPDATE txplan.clinics SET time_zone = ' || quote_literal(z) || ' WHERE id = %L', :'other'), txplan.time_zone_fault(z)
-FROM unnest(ARRAY['CET', 'met', 'WET', 'EET', 'XXX-100', 'AAA-15:30', '+99', '', repeat('x', 300), 'America/Sao_Paulo', 'europe/madrid', 'Asia/Kathmandu', 'Pacific/Kiritimati', 'Etc/GMT+12', 'EST', 'UTC']) AS z;
+-- A time zone is one, wherever it is named.  Not every server knows those of the old names.
+SELECT left(z, 20) AS zone, left(pg_temp.brief('UPDATE txplan.clinics SET time_zone = ' || quote_literal(z) || ' WHERE id = %L', :'other'), 5) AS outcome, txplan.time_zone_fault(z) IS NULL AS fits
+FROM unnest(ARRAY['CET', 'met', 'WET', 'EET', 'XXX-100', 'AAA-15:30', '+99', '', repeat('x', 300), 'America/Sao_Paulo', 'europe/madrid', 'Asia/Kathmandu', 'Pacific/Kiritimati', 'Etc/GMT+12', 'UTC']) AS z;
+SELECT pg_temp.brief('UPDATE txplan.clinics SET time_zone = ''XXX-100'' WHERE id = %L', :'other');
 SELECT txplan.time_zone_fault(NULL) IS NULL AS none;
 -- Whose row it is never changes, and the time of the last change is the engine's.
 SELECT t.statement, pg_temp.brief(t.statement, :'other', :'clinic')
