@@ -148,7 +148,7 @@ my %calls = (
 	# Nothing of the record is read.
 	(map { $_ => q{SELECT 0} }
 		  qw(new_id version error_codes split_amount history_field time_text
-		  notifier_state consumer_slot fold_text fold_patient)),
+		  notifier_state consumer_slot fold_text fold_patient time_zone_fault)),
 
 	# These read the whole record, since that is what they are for.
 	(map { $_ => undef }

@@ -841,6 +841,7 @@ my %functions = (
 	audit_faults => [ [ 'wanted_clinic', 'any_id', q{id('a')}, 'optional' ] ],
 	inbox_faults => [ [ 'wanted_clinic', 'any_id', q{id('a')}, 'optional' ] ],
 	fold_text => [ [ 'value', 'anything', q{'x'}, 'optional' ] ],
+	time_zone_fault => [ [ 'time_zone', 'anything', q{'UTC'}, 'optional' ] ],
 	fold_patient => [
 		[ 'first_name', 'anything', q{'x'}, 'optional' ],
 		[ 'last_name', 'anything', q{'x'}, 'optional' ],
