@@ -20,6 +20,9 @@
 
 #define BATCH_MAX 10000
 
+/* A result up to this size is kept in memory, whatever work_mem says */
+#define RESULT_KILOBYTES 16384
+
 /* Another session was faster so often: let it */
 #define ATTEMPTS_MAX 10
 
@@ -143,15 +146,16 @@ TryBatch(Reading *reading, int64 *batch_id)
 }
 
 /*
- * FindBatch finds the next batch; 0 when there is none.
+ * FindBatch finds the next batch; 0 when there is none.  What it read lives in a
+ * memory context; rows are the events of the batch when all were read whole.
  */
 static int64
-FindBatch(Consumer *consumer, int max_events)
+FindBatch(Consumer *consumer, int max_events, MemoryContext context,
+		  Rows **rows)
 {
 	MemoryContext old = CurrentMemoryContext;
-	MemoryContext context =
-		AllocSetContextCreate(old, "txplan batch", ALLOCSET_DEFAULT_SIZES);
 	int share = SLOT_COUNT / Min(CountWorkers(consumer->id), SLOT_COUNT);
+	Reading *reading;
 	Outcome outcome;
 	int64 batch_id;
 	int too_late = 0;
@@ -160,15 +164,39 @@ FindBatch(Consumer *consumer, int max_events)
 	{
 		CHECK_FOR_INTERRUPTS();
 		batch_id = 0;
-		outcome = TryBatch(MakeReading(context, consumer, max_events, share),
-						   &batch_id);
+		reading = MakeReading(context, consumer, max_events, share);
+		outcome = TryBatch(reading, &batch_id);
 		MemoryContextSwitchTo(old);
 		if (outcome == OUTCOME_MOVED)
 			(void) FindConsumer(consumer->name, consumer);
 	} while (outcome == OUTCOME_MOVED ||
 			 (outcome == OUTCOME_TOO_LATE && ++too_late < ATTEMPTS_MAX));
-	MemoryContextDelete(context);
-	return outcome == OUTCOME_BATCH ? batch_id : 0;
+	if (outcome != OUTCOME_BATCH)
+		return 0;
+	if (reading->rows.count > 0 && reading->rows.count == reading->taken.count)
+		*rows = &reading->rows;
+	return batch_id;
+}
+
+/*
+ * BeginResult begins the function's result.  A batch of common size stays in
+ * memory, where it has been read to, rather than go to a file and back.
+ */
+static void
+BeginResult(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (work_mem >= RESULT_KILOBYTES)
+		return;
+	tuplestore_end(result->setResult);
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->setResult = tuplestore_begin_heap((result->allowedModes &
+											   SFRM_Materialize_Random) != 0,
+											  false, RESULT_KILOBYTES);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -179,7 +207,9 @@ txplan_next_events(PG_FUNCTION_ARGS)
 {
 	Consumer consumer;
 	int32 max_events = PG_ARGISNULL(1) ? 500 : PG_GETARG_INT32(1);
+	MemoryContext context;
 	int64 batch_id;
+	Rows *rows;
 
 	ReadConsumer(fcinfo, ACL_UPDATE, &consumer);
 	if (max_events < 1 || max_events > BATCH_MAX)
@@ -188,13 +218,18 @@ txplan_next_events(PG_FUNCTION_ARGS)
 				 errmsg("max_events must be between 1 and %d", BATCH_MAX),
 				 errdetail("It is %d.", max_events),
 				 errhint("A batch of 500 is a good size.")));
-	InitMaterializedSRF(fcinfo, 0);
+	BeginResult(fcinfo);
+	context = AllocSetContextCreate(CurrentMemoryContext, "txplan batch",
+									ALLOCSET_DEFAULT_SIZES);
 	do
 	{
+		rows = NULL;
 		batch_id = OwnBatch(consumer.id);
 		if (batch_id == 0)
-			batch_id = FindBatch(&consumer, max_events);
-	} while (batch_id != 0 && ReturnBatch(fcinfo, consumer.id, batch_id) == 0);
+			batch_id = FindBatch(&consumer, max_events, context, &rows);
+	} while (batch_id != 0 &&
+			 ReturnBatch(fcinfo, consumer.id, batch_id, rows) == 0);
+	MemoryContextDelete(context);
 	return (Datum) 0;
 }
 

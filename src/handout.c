@@ -4,6 +4,7 @@
  */
 #include "reading.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -227,21 +228,65 @@ Settle(Reading *reading)
 }
 
 /*
+ * CompareRows orders events by their numbers.
+ */
+static int
+CompareRows(const void *left, const void *right)
+{
+	int64 a = ((const Row *) left)->id;
+	int64 b = ((const Row *) right)->id;
+
+	return a < b ? -1 : a > b;
+}
+
+/*
+ * AddRows adds events that were read whole to the function's result.
+ */
+static void
+AddRows(FunctionCallInfo fcinfo, int64 batch_id, Rows *rows)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int i;
+
+	qsort(rows->rows, rows->count, sizeof(Row), CompareRows);
+	for (i = 0; i < rows->count; i++)
+	{
+		Datum columns[WHOLE_EVENT_COLUMNS + 1];
+		bool nulls[WHOLE_EVENT_COLUMNS + 1];
+
+		heap_deform_tuple(rows->rows[i].tuple, rows->descriptor, columns,
+						  nulls);
+		columns[1] = columns[0];
+		columns[0] = Int64GetDatum(batch_id);
+		columns[WHOLE_EVENT_COLUMNS] = Int32GetDatum(0);
+		nulls[WHOLE_EVENT_COLUMNS] = false;
+		tuplestore_putvalues(result->setResult, result->setDesc, columns,
+							 nulls);
+	}
+}
+
+/*
  * ReturnBatch makes the events of a batch the function's result, and returns how
- * many they are.  A batch that has none left is done with.
+ * many they are.  Those that were not read whole are read now.  A batch that has
+ * none left is done with.
  */
 uint64
-ReturnBatch(FunctionCallInfo fcinfo, int consumer, int64 batch_id)
+ReturnBatch(FunctionCallInfo fcinfo, int consumer, int64 batch_id, Rows *rows)
 {
 	Datum argument = Int64GetDatum(batch_id);
-	uint64 rows =
-		AddQueryRows(fcinfo, &read_batch, AS_OWNER_NOW, &argument, NULL);
+	uint64 n;
 
-	if (rows == 0)
+	if (rows != NULL)
+	{
+		AddRows(fcinfo, batch_id, rows);
+		return rows->count;
+	}
+	n = AddQueryRows(fcinfo, &read_batch, AS_OWNER_NOW, &argument, NULL);
+	if (n == 0)
 	{
 		(void) EngineWrite(&delete_batch, TABLE_CONSUMER_BATCHES, &argument,
 						   NULL);
 		BatchIsFinished(consumer, batch_id);
 	}
-	return rows;
+	return n;
 }

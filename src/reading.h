@@ -13,6 +13,8 @@
 
 #include "compat.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -44,6 +46,27 @@ typedef struct Numbers
 	Datum *ids;
 } Numbers;
 
+/*
+ * Events that were read whole, and need not be read again to be handed out.  Their
+ * columns are those of next_events() but for the first, which is event_id, the
+ * second, xid, and the last, which is not there.
+ */
+#define WHOLE_EVENT_COLUMNS 9
+
+typedef struct Row
+{
+	int64 id;
+	HeapTuple tuple;
+} Row;
+
+typedef struct Rows
+{
+	TupleDesc descriptor;
+	int count;
+	int room;
+	Row *rows;
+} Rows;
+
 typedef struct Reading
 {
 	MemoryContext context;
@@ -60,6 +83,7 @@ typedef struct Reading
 	Numbers taken;
 	Numbers retried; /* of those taken, the ones that were put back */
 	Numbers behind;	 /* events that must wait for others of their plan */
+	Rows rows;		 /* of those taken, the ones that were read whole */
 	TimestampTz first_at;
 	TimestampTz last_at;
 } Reading;
@@ -87,7 +111,7 @@ extern bool ReadNew(Reading *reading);
 extern int64 ReadBatches(Reading *reading, bool may_adopt);
 extern bool Adopt(Reading *reading, int64 batch_id);
 extern int64 Settle(Reading *reading);
-extern uint64 ReturnBatch(FunctionCallInfo fcinfo, int consumer,
-						  int64 batch_id);
+extern uint64 ReturnBatch(FunctionCallInfo fcinfo, int consumer, int64 batch_id,
+						  Rows *rows);
 
 #endif /* TXPLAN_READING_H */

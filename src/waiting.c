@@ -17,6 +17,10 @@
 /* So many events are sorted; of more the window is read by their numbers */
 #define SORTED_MAX 20000
 
+/* So many events of a window are read at once */
+#define CHUNK_MIN 256
+#define CHUNK_MAX 10000
+
 /*
  * When so many events are read in vain, or there were so many transactions, places
  * move that have none to hand out.
@@ -29,6 +33,7 @@ typedef struct Waiting
 	int64 id;
 	pg_uuid_t plan_id;
 	TimestampTz at;
+	HeapTuple tuple; /* the whole event; NULL when it was not read */
 } Waiting;
 
 SAVED_QUERY(read_retries,
@@ -45,28 +50,44 @@ SAVED_QUERY(read_retries,
 	"AND ($5 IS NULL OR e.clinic_id" EQ "$5) "  \
 	"AND ($6 IS NULL OR e.plan_id" EQ "$6) "
 
-#define NEW_EVENTS                                                          \
-	"SELECT e.id, e.xid, e.plan_id, e.occurred_at FROM txplan.events AS e " \
-	"WHERE e.xid OPERATOR(pg_catalog.>=) $1 AND e.xid" LT "$7 "             \
-	"AND " OF_CONSUMER "UNION ALL "                                         \
-	"SELECT e.id, e.xid, e.plan_id, e.occurred_at FROM txplan.events AS e " \
-	"WHERE e.xid" EQ "ANY ($2) AND " OF_CONSUMER
+#define PLACE_OF_EVENT "e.id, e.xid, e.plan_id, e.occurred_at"
+/* In the order of the table, so that a row is copied as it is */
+#define WHOLE_EVENT                                                 \
+	"e.id, e.xid, e.clinic_id, e.plan_id, e.plan_version, e.type, " \
+	"e.actor, e.occurred_at, e.payload"
 
-/* $1 first xid, $2 other xids, $3 first id, $4 to $6 filters, $7 end of xids */
-SAVED_QUERY(find_new, NEW_EVENTS "LIMIT $8", XID8OID, XID8ARRAYOID, INT8OID,
-			TEXTARRAYOID, UUIDOID, UUIDOID, XID8OID, INT8OID);
+#define NEW_EVENTS(columns, conditions)                         \
+	"SELECT " columns " FROM txplan.events AS e "               \
+	"WHERE e.xid OPERATOR(pg_catalog.>=) $1 AND e.xid" LT "$7 " \
+	"AND " conditions "UNION ALL "                              \
+	"SELECT " columns " FROM txplan.events AS e "               \
+	"WHERE e.xid" EQ "ANY ($2) AND " conditions
 
-/* OFFSET keeps the planner from going through all events by their numbers. */
+/*
+ * $1 first xid, $2 other xids, $3 first id, $4 to $6 filters, $7 end of xids.  As
+ * many as a batch takes are read whole; of more, only where they stand.
+ */
+SAVED_QUERY(find_new, NEW_EVENTS(WHOLE_EVENT, OF_CONSUMER) "LIMIT $8", XID8OID,
+			XID8ARRAYOID, INT8OID, TEXTARRAYOID, UUIDOID, UUIDOID, XID8OID,
+			INT8OID);
+
+SAVED_QUERY(find_many_new, NEW_EVENTS(PLACE_OF_EVENT, OF_CONSUMER) "LIMIT $8",
+			XID8OID, XID8ARRAYOID, INT8OID, TEXTARRAYOID, UUIDOID, UUIDOID,
+			XID8OID, INT8OID);
+
+/*
+ * The numbers of all new events, whatever the filters, stand in one index.  OFFSET
+ * keeps the planner from going through all events by their numbers.
+ */
 SAVED_QUERY(find_span,
-			"SELECT pg_catalog.min(n.id), pg_catalog.max(n.id) FROM (" NEW_EVENTS
-			"OFFSET 0) AS n",
+			"SELECT pg_catalog.min(n.id), pg_catalog.max(n.id) FROM (" NEW_EVENTS(
+				"e.id", "e.id OPERATOR(pg_catalog.>=) $3 ") "OFFSET 0) AS n",
 			XID8OID, XID8ARRAYOID, INT8OID, TEXTARRAYOID, UUIDOID, UUIDOID,
 			XID8OID);
 
 /* $1 after this id, $2 up to this one */
 SAVED_QUERY(find_in_window,
-			"SELECT e.id, e.xid, e.plan_id, e.occurred_at "
-			"FROM txplan.events AS e "
+			"SELECT " WHOLE_EVENT " FROM txplan.events AS e "
 			"WHERE e.id" GT "$1 AND e.id OPERATOR(pg_catalog.<=) $2 "
 			"AND " OF_CONSUMER "ORDER BY e.id LIMIT $7",
 			INT8OID, INT8OID, INT8OID, TEXTARRAYOID, UUIDOID, UUIDOID, INT8OID);
@@ -88,6 +109,29 @@ AddNumber(Reading *reading, Numbers *numbers, int64 id)
 				(Datum *) repalloc(numbers->ids, sizeof(Datum) * numbers->room);
 	}
 	numbers->ids[numbers->count++] = Int64GetDatum(id);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * KeepRow keeps an event that was read whole until it is handed out.
+ */
+static void
+KeepRow(Reading *reading, const Waiting *event)
+{
+	Rows *rows = &reading->rows;
+	MemoryContext old = MemoryContextSwitchTo(reading->context);
+
+	if (rows->descriptor == NULL)
+		rows->descriptor = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+	if (rows->count == rows->room)
+	{
+		rows->room = Max(64, rows->room * 2);
+		rows->rows = rows->rows == NULL ?
+						 (Row *) palloc(sizeof(Row) * rows->room) :
+						 (Row *) repalloc(rows->rows, sizeof(Row) * rows->room);
+	}
+	rows->rows[rows->count].id = event->id;
+	rows->rows[rows->count++].tuple = heap_copytuple(event->tuple);
 	MemoryContextSwitchTo(old);
 }
 
@@ -116,6 +160,8 @@ Take(Reading *reading, const Waiting *event)
 		return;
 	}
 	AddNumber(reading, &reading->taken, event->id);
+	if (event->tuple != NULL)
+		KeepRow(reading, event);
 	reading->slots[SlotOf(&event->plan_id)].hands_out = true;
 	reading->first_at = Min(reading->first_at, event->at);
 	reading->last_at = Max(reading->last_at, event->at);
@@ -181,14 +227,32 @@ FillFilters(const Reading *reading, Datum *arguments, char *nulls)
 static uint64
 FetchWaiting(uint64 row, Waiting *event)
 {
-	Datum values[4];
-	bool nulls[4];
+	Datum values[WHOLE_EVENT_COLUMNS];
+	bool nulls[WHOLE_EVENT_COLUMNS];
+	bool whole = SPI_tuptable->tupdesc->natts == WHOLE_EVENT_COLUMNS;
 
 	FetchRow(row, values, nulls);
+	event->tuple = whole ? SPI_tuptable->vals[row] : NULL;
 	event->id = DatumGetInt64(values[0]);
-	event->plan_id = *DatumGetUUIDP(values[2]);
-	event->at = DatumGetTimestampTz(values[3]);
+	event->plan_id = *DatumGetUUIDP(values[whole ? 3 : 2]);
+	event->at = DatumGetTimestampTz(values[whole ? 7 : 3]);
 	return U64FromFullTransactionId(DatumGetFullTransactionId(values[1]));
+}
+
+/*
+ * ChunkOf is how many events of a window are read at once: as many as are wanted,
+ * were they spread evenly over the slots of all workers.
+ */
+static int
+ChunkOf(const Reading *reading)
+{
+	int wanted =
+		reading->max_events - reading->taken.count - reading->behind.count;
+
+	if (reading->share == 0)
+		return CHUNK_MAX;
+	return Min(CHUNK_MAX,
+			   Max(CHUNK_MIN, wanted * (SLOT_COUNT / reading->share)));
 }
 
 /*
@@ -200,7 +264,7 @@ ReadWindow(Reading *reading)
 {
 	int64 after = PG_INT64_MAX;
 	int64 until = 0;
-	int chunk = Max(256, 2 * reading->max_events);
+	int chunk;
 	int before = reading->taken.count + reading->behind.count;
 	int64 in_vain = 0;
 	uint64 rows;
@@ -220,6 +284,7 @@ ReadWindow(Reading *reading)
 
 		if (after >= until)
 			break;
+		chunk = ChunkOf(reading);
 		arguments[0] = Int64GetDatum(after);
 		arguments[1] = Int64GetDatum(until);
 		FillFilters(reading, arguments, nulls);
@@ -413,6 +478,7 @@ ReadNew(Reading *reading)
 	Datum arguments[8];
 	char nulls[] = "        ";
 	Waiting *events;
+	uint64 wanted;
 	uint64 rows;
 	uint64 row;
 	int n = 0;
@@ -430,10 +496,16 @@ ReadNew(Reading *reading)
 	FillFilters(reading, arguments, nulls);
 	arguments[6] =
 		FullTransactionIdGetDatum(FullTransactionIdFromU64(reading->now->xmax));
-	arguments[7] = Int64GetDatum(SORTED_MAX + 1);
+	wanted = reading->max_events - reading->taken.count - reading->behind.count;
 
 	ConnectSpi();
+	arguments[7] = Int64GetDatum(wanted + 1);
 	rows = RunQuery(&find_new, AS_OWNER_NOW, arguments, nulls);
+	if (rows > wanted)
+	{
+		arguments[7] = Int64GetDatum(SORTED_MAX + 1);
+		rows = RunQuery(&find_many_new, AS_OWNER_NOW, arguments, nulls);
+	}
 	if (rows > SORTED_MAX)
 	{
 		FinishSpi();
