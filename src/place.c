@@ -267,6 +267,10 @@ WriteSlots(Reading *reading)
 	Datum until[SLOT_COUNT];
 	Datum turns[SLOT_COUNT];
 	Datum arguments[9];
+	const Sight *done_before = NULL;
+	const Sight *seen_before = NULL;
+	Datum done_written = (Datum) 0;
+	Datum seen_written = (Datum) 0;
 	int n = 0;
 	int i;
 
@@ -277,9 +281,16 @@ WriteSlots(Reading *reading)
 		if (!slot->held)
 			continue;
 		slots[n] = Int16GetDatum(i);
-		done[n] = WriteSight(slot->done);
+		if (slot->done != done_before)
+			done_written = WriteSight(slot->done);
+		if (slot->seen != seen_before)
+			seen_written =
+				slot->seen == NULL ? (Datum) 0 : WriteSight(slot->seen);
+		done_before = slot->done;
+		seen_before = slot->seen;
+		done[n] = done_written;
+		seen[n] = seen_written;
 		no_seen[n] = slot->seen == NULL;
-		seen[n] = no_seen[n] ? (Datum) 0 : WriteSight(slot->seen);
 		last[n] = Int64GetDatum(slot->last_id);
 		until[n] = Int64GetDatum(slot->until_id);
 		turns[n] = Int64GetDatum(slot->turn);
