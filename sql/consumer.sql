@@ -280,6 +280,12 @@ CREATE TABLE IF NOT EXISTS txplan.consumer_batches (
 	opened_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT consumer_batches_pkey PRIMARY KEY (batch_id)
 );
+-- A batch is open for moments: its numbers are not worth compressing.
+IF EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+		WHERE a.attrelid = 'txplan.consumer_batches'::pg_catalog.regclass
+			AND a.attname = 'event_ids' AND a.attstorage <> 'e') THEN
+	ALTER TABLE txplan.consumer_batches ALTER COLUMN event_ids SET STORAGE EXTERNAL;
+END IF;
 COMMENT ON TABLE txplan.consumer_batches IS 'Batches that were handed out and are not finished';
 COMMENT ON COLUMN txplan.consumer_batches.batch_id IS 'The batch; never used again for another';
 COMMENT ON COLUMN txplan.consumer_batches.consumer IS 'The consumer';

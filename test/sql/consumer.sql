@@ -473,6 +473,41 @@ BEGIN
 		FROM consumer_test.got AS o) AS g;
 END
 $$;
+-- read_twice() asks for each batch twice: the same rows, in the order of their
+-- numbers, that say what the events say.
+CREATE FUNCTION consumer_test.read_twice(consumer text, max_events integer)
+RETURNS TABLE (batches bigint, events bigint, others bigint)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	this bigint;
+	first text[];
+	again text[];
+	wanted text[];
+BEGIN
+	batches := 0;
+	events := 0;
+	others := 0;
+	LOOP
+		SELECT array_agg(n::text), max(n.batch_id) INTO first, this
+		FROM txplan.next_events(consumer, max_events) AS n;
+		EXIT WHEN this IS NULL;
+		SELECT array_agg(n::text) INTO again FROM txplan.next_events(consumer, max_events) AS n;
+		SELECT array_agg(ROW(this, e.id, e.clinic_id, e.plan_id, e.plan_version, e.type, e.actor,
+			e.occurred_at, e.payload, 0)::text ORDER BY e.id) INTO wanted
+		FROM txplan.consumer_batches AS b JOIN txplan.events AS e ON e.id = ANY (b.event_ids)
+		WHERE b.batch_id = this;
+		batches := batches + 1;
+		events := events + cardinality(first);
+		IF first <> again OR first <> wanted THEN
+			others := others + 1;
+		END IF;
+		PERFORM txplan.finish_events(consumer, this);
+	END LOOP;
+	RETURN NEXT;
+END
+$$;
+SELECT txplan.create_consumer('twice');
 SELECT txplan.create_consumer('one clinic', clinic_id => :'other_clinic');
 SELECT txplan.create_consumer('nothing', types => '{treatment_plan.reactivated}');
 SELECT txplan.create_consumer('at once');
@@ -519,6 +554,14 @@ FROM txplan.consumers AS c JOIN txplan.consumer_slots AS s ON s.consumer = c.id
 WHERE c.name IN ('one clinic', 'nothing')
 GROUP BY c.name ORDER BY c.name;
 SELECT txplan.drop_consumer(name) FROM txplan.consumers WHERE name IN ('one clinic', 'nothing', 'at once');
+-- The last batch begins with what was there when the first was read, and ends with
+-- what is new: a note that is kept apart from its row.
+SELECT count(*) > 0 AS some FROM txplan.next_events('twice', 1);
+SELECT txplan.close_plan(id, 'other', (SELECT string_agg(md5(n::text), ' ') FROM generate_series(1, 250) AS n))
+FROM txplan.plans WHERE title = 'new';
+SELECT * FROM consumer_test.read_twice('twice', 7000);
+SELECT txplan.drop_consumer('twice');
+SELECT * FROM consumer_test.read_all('reader', 10);
 
 -- Nothing is handed out by that.
 SELECT txplan.create_consumer('selective', types => '{treatment_plan.created}');
