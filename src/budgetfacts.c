@@ -294,7 +294,9 @@ WriteBelow(BudgetChange *change, bool is_new, const Settlement *settlement)
 	TimestampTz at = settlement->at;
 	TreatmentPlan *plan;
 
-	RequireAsWritten(change);
+	/* Of one that no plan has, nothing else follows. */
+	if (change->linked || change->follows)
+		RequireAsWritten(change);
 	if (change->follows)
 		Supersede(change, settlement);
 	plan =

@@ -189,6 +189,12 @@ SELECT action, to_status, regexp_replace(blockers::text, '-\d{4}-\d+', '', 'g') 
 DELETE FROM txplan.plans WHERE id = :'other';
 SELECT txplan.accept_budget(:'second');
 
+-- A budget that no plan has is linked by the statement that makes it.
+SELECT txplan.create_plan(:'clinic', :'patient', NULL, 'Tried') AS plan \gset
+WITH b AS (INSERT INTO txplan.budgets (clinic_id, patient_id) VALUES (:'clinic', :'patient') RETURNING id)
+SELECT txplan.link_budget(:'plan', id) FROM b;
+SELECT pg_temp.picture(:'plan');
+
 -- No budget is left to expire.
 SELECT count(txplan.close_plan(id, 'other')) AS closed FROM txplan.plans WHERE clinic_id = :'clinic' AND title = 'Tried' AND closed_at IS NULL;
 
