@@ -47,6 +47,7 @@
 
 /* After an error nothing is tried for so long. */
 #define PAUSE_MS 5000
+#define PATIENCE_MS "300" /* for locks, less than deadlock_timeout */
 
 /* The writer who started it may have made the record in the same transaction. */
 #define RECORD_MS 2000
@@ -494,7 +495,8 @@ Attend(void)
 }
 
 /*
- * AttendSafely logs an error, counts it and lets the worker go on.
+ * AttendSafely logs an error, counts it and lets the worker go on.  Where somebody
+ * holds the events, it is no error: the round comes later.
  */
 static void
 AttendSafely(void)
@@ -505,15 +507,23 @@ AttendSafely(void)
 	}
 	PG_CATCH();
 	{
+		bool later = geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE;
+
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
+		if (!later)
+			EmitErrorReport();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(TopMemoryContext);
 		FlushErrorState();
 		RESUME_INTERRUPTS();
 		pgstat_report_activity(STATE_IDLE, NULL);
-		failed_at = GetCurrentTimestamp();
-		(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
+		if (later)
+			pg_atomic_write_u32(&slot->news, 1);
+		else
+		{
+			failed_at = GetCurrentTimestamp();
+			(void) pg_atomic_fetch_add_u64(&slot->errors, 1);
+		}
 		if (gives_way)
 			Leave(1, false);
 	}
@@ -621,6 +631,9 @@ txplan_notifier_main(Datum argument)
 		told->count = 0;
 	}
 	working = true;
+
+	/* Who drops or alters events must not be the one that meets a deadlock. */
+	Override("lock_timeout", PATIENCE_MS);
 	for (;;)
 	{
 		long waited;

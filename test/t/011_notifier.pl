@@ -228,6 +228,26 @@ wait_for_workers($node, 'record', 'by a worker of the database');
 is(notifier($node, 'record', q{concat_ws(' ', mode, lag_events, errors)}),
 	'worker 0 0', 'the view agrees');
 
+# ---- Who holds the events is let go first: no deadlock is his, and none is logged.
+
+my $holder = $node->background_psql('record');
+
+$holder->query_safe('BEGIN; LOCK TABLE txplan.events IN ACCESS EXCLUSIVE MODE');
+$node->safe_psql('record', 'CREATE TABLE public.moved ()');
+$node->poll_query_until('postgres', q{
+	SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE application_name = 'txplan notifier' AND wait_event_type = 'Lock'})
+  or die 'it does not wait';
+ok( $node->poll_query_until('postgres', q{
+	SELECT count(*) = 0 FROM pg_stat_activity
+	WHERE application_name = 'txplan notifier' AND wait_event_type = 'Lock'}),
+	'it gives way to who holds the events');
+$holder->query_safe('COMMIT');
+$holder->quit;
+$node->safe_psql('record', retitle());
+hears($node, 'record', 1, 'and goes on afterwards');
+is(notifier($node, 'record', 'errors'), '0', 'which is no error');
+
 # ---- What was rolled back is not told.
 
 $node->safe_psql('record', join '',
