@@ -29,8 +29,8 @@ COMMENT ON FUNCTION txplan.create_clinic(text, text, text) IS
 name: 1 to 200 characters. time_zone: a name the server knows, such as
 Europe/Madrid; it decides the year of plan numbers. external_id: the clinic''s
 key in another system.
-Errors: 22004 for a missing name or time zone, 22023 for an empty name or an
-unknown time zone, 22001 for a text too long, 42501 without the tables''
+Errors: 22004 for a missing name or time zone, 22023 for an empty name or
+a time zone of which time_zone_fault() tells, 22001 for a text too long, 42501 without the tables''
 privileges, TX008 before install().';
 
 CREATE FUNCTION txplan.create_professional(

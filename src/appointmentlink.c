@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "error.h"
+#include "rowcheck.h"
 #include "spi.h"
 #include "transition.h"
 
@@ -31,11 +32,6 @@ SAVED_QUERY(find_item,
 SAVED_QUERY(find_plan,
 			"SELECT 1 FROM txplan.plans AS p "
 			"WHERE p.id" EQ "$1 AND p.clinic_id" EQ "$2",
-			UUIDOID, UUIDOID);
-
-SAVED_QUERY(find_appointment,
-			"SELECT 1 FROM txplan.appointments AS a "
-			"WHERE a.id" EQ "$1 AND a.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
 
 SAVED_QUERY(find_recall,
@@ -115,25 +111,6 @@ Follow(Row *row, int column, const pg_uuid_t *value, bool given,
 						   "item, an item of its plan."),
 				 errhint("Give the %s alone, or none of both.", narrow)));
 	SetRow(row, column, UUIDPGetDatum(value));
-}
-
-/*
- * IsThere tells whether the id of a new appointment is there, so that it will not
- * be inserted (ON CONFLICT, or an error) and need not be bookable any more.
- */
-static bool
-IsThere(const Row *row)
-{
-	Datum arguments[2];
-	Datum one;
-	bool isnull;
-
-	if (RowIsNull(row, APPOINTMENT_ID))
-		return false;
-	arguments[0] = RowValue(row, APPOINTMENT_ID);
-	arguments[1] = RowValue(row, APPOINTMENT_CLINIC_ID);
-	return QueryRow(&find_appointment, AS_OWNER, arguments, NULL, &one,
-					&isnull);
 }
 
 /*
@@ -245,7 +222,7 @@ FollowLinks(Row *row, const Row *old_row)
 				 errhint("Book for the plan's patient.")));
 	if (target.item_status != NULL)
 		ReadTarget(row, &target);
-	if (newly_booked && !(old_row == NULL && IsThere(row)))
+	if (newly_booked && !(old_row == NULL && IsThere(row, TABLE_APPOINTMENTS)))
 		RequireBookable(row, plan, &target);
 }
 

@@ -151,7 +151,7 @@ TryBatch(Reading *reading, int64 *batch_id)
  */
 static int64
 FindBatch(Consumer *consumer, int max_events, MemoryContext context,
-		  Rows **rows)
+		  WholeEvents **rows)
 {
 	MemoryContext old = CurrentMemoryContext;
 	int share = SLOT_COUNT / Min(CountWorkers(consumer->id), SLOT_COUNT);
@@ -209,7 +209,7 @@ txplan_next_events(PG_FUNCTION_ARGS)
 	int32 max_events = PG_ARGISNULL(1) ? 500 : PG_GETARG_INT32(1);
 	MemoryContext context;
 	int64 batch_id;
-	Rows *rows;
+	WholeEvents *rows;
 
 	ReadConsumer(fcinfo, ACL_UPDATE, &consumer);
 	if (max_events < 1 || max_events > BATCH_MAX)

@@ -208,20 +208,6 @@ CheckNewColumns(const Row *row)
 }
 
 /*
- * IsThere tells whether the id of a new budget is there, so that it will not be
- * inserted (ON CONFLICT, or an error) and decides nothing.  Its plan or predecessor
- * is locked: behind that whoever inserts the same has to wait.
- */
-static bool
-IsThere(const Row *row)
-{
-	FoundBudget same;
-
-	return FindBudget(RowUuid(row, BUDGET_ID), RowUuid(row, BUDGET_CLINIC_ID),
-					  &same);
-}
-
-/*
  * RequireHeir refuses a next version for another plan or patient than those of the
  * budget before it.
  */
@@ -284,7 +270,7 @@ FollowPredecessor(Row *row)
 	SetRowText(row, BUDGET_NUMBER, before.number);
 	SetRow(row, BUDGET_VERSION, Int32GetDatum(before.version + 1));
 	SetRow(row, BUDGET_PATIENT_ID, values[0]);
-	if (IsThere(row))
+	if (IsThere(row, TABLE_BUDGETS))
 		return;
 	was_sent = strcmp(before.status, "sent") == 0;
 	if (!was_sent && strcmp(before.status, "rejected") != 0 &&
@@ -364,7 +350,7 @@ CheckInsert(Row *row)
 		{
 			TreatmentPlan *plan = LockLinked(row);
 
-			if (!IsThere(row))
+			if (!IsThere(row, TABLE_BUDGETS))
 			{
 				RequireOpenPlan(plan, false, "it takes no budget");
 				RequireNoLiveBudget(plan);

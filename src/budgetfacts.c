@@ -58,12 +58,6 @@ SAVED_QUERY(copy_lines,
 			"AND NOT l.item_removed",
 			UUIDOID, UUIDOID, UUIDOID);
 
-SAVED_QUERY(supersede,
-			"UPDATE txplan.budgets SET status = 'cancelled', decided_at = $3, "
-			"decided_by = $4, updated_at = $3 "
-			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
-			UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID);
-
 SAVED_QUERY(take_plan_over,
 			"UPDATE txplan.budgets SET plan_id = $3 "
 			"WHERE id" EQ "$1 AND clinic_id" EQ "$2",
@@ -160,7 +154,7 @@ static void
 Supersede(BudgetChange *change, const Settlement *settlement)
 {
 	FoundBudget before;
-	Datum arguments[4];
+	Datum arguments[3];
 
 	if (!FindBudget(&change->predecessor, &change->clinic_id, &before))
 		RaiseMissing("budget", &change->predecessor);
@@ -172,17 +166,14 @@ Supersede(BudgetChange *change, const Settlement *settlement)
 	/* It was decided in the same statement. */
 	if (strcmp(before.status, "sent") != 0)
 		RaiseAlready(&before);
-	arguments[0] = UUIDPGetDatum(&change->predecessor);
-	arguments[1] = UUIDPGetDatum(&change->clinic_id);
-	arguments[2] = TimestampTzGetDatum(settlement->at);
-	arguments[3] = CStringGetTextDatum(settlement->actor);
-	EngineWriteRows(&supersede, TABLE_BUDGETS, arguments, NULL, 1);
+	WriteCancelled(&change->predecessor, &change->clinic_id, settlement);
 	change->superseded = true;
 	if (!before.linked)
 		return;
 	change->linked = true;
 	change->plan_id = before.plan_id;
 	arguments[0] = UUIDPGetDatum(&change->budget_id);
+	arguments[1] = UUIDPGetDatum(&change->clinic_id);
 	arguments[2] = UUIDPGetDatum(&before.plan_id);
 	EngineWriteRows(&take_plan_over, TABLE_BUDGETS, arguments, NULL, 1);
 }

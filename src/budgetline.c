@@ -29,11 +29,6 @@ SAVED_QUERY(find_item,
 SAVED_QUERY(find_any_item, "SELECT 1 FROM txplan.items AS i WHERE i.id" EQ "$1",
 			UUIDOID);
 
-SAVED_QUERY(same_line,
-			"SELECT 1 FROM txplan.budget_lines AS l "
-			"WHERE l.id" EQ "$1 AND l.clinic_id" EQ "$2",
-			UUIDOID, UUIDOID);
-
 SAVED_QUERY(find_place,
 			"SELECT coalesce(pg_catalog.max(l.position), 0)" PLUS "1 "
 			"FROM txplan.budget_lines AS l "
@@ -43,8 +38,8 @@ SAVED_QUERY(find_place,
 static const LineColumn fixed_columns[] = { LINE_ID, LINE_CLINIC_ID,
 											LINE_BUDGET_ID };
 
-#define PLACE_MAX \
-	1000000 /* as constraint budget_lines_position_in_range says */
+/* As constraint budget_lines_position_in_range says */
+#define PLACE_MAX 1000000
 
 #define ENGINE_HINT                                                 \
 	"Change price, quantity and discounts of the line: the engine " \
@@ -54,18 +49,27 @@ PG_FUNCTION_INFO_V1(txplan_budget_lines_check);
 PG_FUNCTION_INFO_V1(txplan_budget_lines_settle);
 
 /*
- * LockDraft locks the budget of a line, its plan first, and raises unless it is a
- * draft.  False when the budget is gone, with its lines.
+ * LockBudgetOf locks the budget of a line, its plan first; false when the budget is
+ * gone, with its lines.
+ */
+static bool
+LockBudgetOf(const Row *row, FoundBudget *budget)
+{
+	if (!FindBudget(RowUuid(row, LINE_BUDGET_ID), RowUuid(row, LINE_CLINIC_ID),
+					budget))
+		return false;
+	LockBudget(budget);
+	return true;
+}
+
+/*
+ * LockDraft does so, and raises unless it is a draft.
  */
 static bool
 LockDraft(const Row *row, const char *what, FoundBudget *budget)
 {
-	const pg_uuid_t *budget_id = RowUuid(row, LINE_BUDGET_ID);
-	const pg_uuid_t *clinic_id = RowUuid(row, LINE_CLINIC_ID);
-
-	if (!FindBudget(budget_id, clinic_id, budget))
+	if (!LockBudgetOf(row, budget))
 		return false;
-	LockBudget(budget);
 	if (strcmp(budget->status, "draft") != 0)
 		RaiseNotDraft(budget, what);
 	return true;
@@ -158,30 +162,18 @@ LastPlace(const FoundBudget *budget)
 }
 
 /*
- * IsThere tells whether the id of a new line is there, so that it will not be
- * inserted (ON CONFLICT, or an error), and what is missing of it need only be
- * something.
+ * FillSame gives a line that is there something where it has nothing: it will not
+ * be inserted, but no column of it may be NULL.
  */
-static bool
-IsThere(Row *row)
+static void
+FillSame(Row *row)
 {
-	Datum arguments[2];
-	Datum one;
-	bool isnull;
-
-	if (RowIsNull(row, LINE_ID))
-		return false;
-	arguments[0] = RowValue(row, LINE_ID);
-	arguments[1] = RowValue(row, LINE_CLINIC_ID);
-	if (!QueryRow(&same_line, AS_OWNER, arguments, NULL, &one, &isnull))
-		return false;
 	if (RowIsNull(row, LINE_POSITION))
 		SetRow(row, LINE_POSITION, Int32GetDatum(1));
 	if (RowIsNull(row, LINE_DESCRIPTION))
 		SetRowText(row, LINE_DESCRIPTION, "-");
 	if (RowIsNull(row, LINE_UNIT_PRICE))
 		SetRow(row, LINE_UNIT_PRICE, CentsToAmount(0));
-	return true;
 }
 
 /*
@@ -196,14 +188,21 @@ CheckInsert(Row *row)
 	if (!RowIsNull(row, LINE_NET_AMOUNT) &&
 		Cents(RowValue(row, LINE_NET_AMOUNT)) != 0)
 		RaiseEngineOwned("budget_lines", "net_amount", ENGINE_HINT);
-	if (budget_id == NULL || RowIsNull(row, LINE_CLINIC_ID) || IsThere(row))
+	if (budget_id == NULL || RowIsNull(row, LINE_CLINIC_ID))
 		return;
-	if (!LockDraft(row, "it takes no lines", &budget))
+	if (!LockBudgetOf(row, &budget))
 	{
 		if (FindBudget(budget_id, NULL, &budget))
 			RaiseWrongClinic("budget", budget_id);
 		RaiseMissing("budget", budget_id);
 	}
+	if (IsThere(row, TABLE_BUDGET_LINES))
+	{
+		FillSame(row);
+		return;
+	}
+	if (strcmp(budget.status, "draft") != 0)
+		RaiseNotDraft(&budget, "it takes no lines");
 	if (!RowIsNull(row, LINE_ITEM_ID))
 		CheckItem(row, &budget);
 	CheckDiscount(row);

@@ -144,24 +144,6 @@ CheckOutcome(const Row *row)
 }
 
 /*
- * IsThere tells whether the id of a new contact is there, so that it will not be
- * inserted (ON CONFLICT, or an error) and corrects nothing.
- */
-static bool
-IsThere(const Row *row)
-{
-	Datum arguments[2];
-	Datum values[3];
-	bool nulls[3];
-
-	if (RowIsNull(row, CONTACT_ID))
-		return false;
-	arguments[0] = RowValue(row, CONTACT_ID);
-	arguments[1] = RowValue(row, CONTACT_CLINIC_ID);
-	return QueryRow(&find_contact, AS_OWNER, arguments, NULL, values, nulls);
-}
-
-/*
  * CheckCorrected lets a contact be corrected once, by one of the same plan.  The
  * plan is locked, so nobody corrects it meanwhile.
  */
@@ -192,7 +174,7 @@ CheckCorrected(const Row *row, const TreatmentPlan *plan)
 				 errdetail("A correction is of the plan that the contact is "
 						   "of."),
 				 errhint("Log it for that plan.")));
-	if (!nulls[1] && !IsThere(row))
+	if (!nulls[1] && !IsThere(row, TABLE_CONTACTS))
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_ALREADY_FINAL),
 				 errmsg("contact \"%s\" is corrected already", UuidText(id)),

@@ -233,8 +233,8 @@ Settle(Reading *reading)
 static int
 CompareRows(const void *left, const void *right)
 {
-	int64 a = ((const Row *) left)->id;
-	int64 b = ((const Row *) right)->id;
+	int64 a = ((const WholeEvent *) left)->id;
+	int64 b = ((const WholeEvent *) right)->id;
 
 	return a < b ? -1 : a > b;
 }
@@ -243,12 +243,12 @@ CompareRows(const void *left, const void *right)
  * AddRows adds events that were read whole to the function's result.
  */
 static void
-AddRows(FunctionCallInfo fcinfo, int64 batch_id, Rows *rows)
+AddRows(FunctionCallInfo fcinfo, int64 batch_id, WholeEvents *rows)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int i;
 
-	qsort(rows->rows, rows->count, sizeof(Row), CompareRows);
+	qsort(rows->rows, rows->count, sizeof(WholeEvent), CompareRows);
 	for (i = 0; i < rows->count; i++)
 	{
 		Datum columns[WHOLE_EVENT_COLUMNS + 1];
@@ -271,7 +271,8 @@ AddRows(FunctionCallInfo fcinfo, int64 batch_id, Rows *rows)
  * none left is done with.
  */
 uint64
-ReturnBatch(FunctionCallInfo fcinfo, int consumer, int64 batch_id, Rows *rows)
+ReturnBatch(FunctionCallInfo fcinfo, int consumer, int64 batch_id,
+			WholeEvents *rows)
 {
 	Datum argument = Int64GetDatum(batch_id);
 	uint64 n;

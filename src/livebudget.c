@@ -242,6 +242,22 @@ WaitsForBudget(const TreatmentPlan *plan)
 }
 
 /*
+ * WriteCancelled writes that a budget is cancelled.
+ */
+void
+WriteCancelled(const pg_uuid_t *budget_id, const pg_uuid_t *clinic_id,
+			   const Settlement *settlement)
+{
+	Datum arguments[4];
+
+	arguments[0] = UUIDPGetDatum(budget_id);
+	arguments[1] = UUIDPGetDatum(clinic_id);
+	arguments[2] = TimestampTzGetDatum(settlement->at);
+	arguments[3] = CStringGetTextDatum(settlement->actor);
+	EngineWriteRows(&cancel_budget, TABLE_BUDGETS, arguments, NULL, 1);
+}
+
+/*
  * CancelFor cancels the live budget of a plan that moved, which triggers nothing
  * back.
  */
@@ -249,18 +265,13 @@ static void
 CancelFor(TreatmentPlan *plan, const char *action)
 {
 	BudgetFact fact = { .event = "budget.cancelled" };
-	Datum arguments[4];
 	PlanRun run;
 
 	fact.budget_id = plan->budget_id;
 	fact.from = plan->budget_status;
 	fact.action = action;
 	BeginRun(&run, false);
-	arguments[0] = UUIDPGetDatum(&plan->budget_id);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	arguments[2] = TimestampTzGetDatum(run.settlement.at);
-	arguments[3] = CStringGetTextDatum(run.settlement.actor);
-	EngineWriteRows(&cancel_budget, TABLE_BUDGETS, arguments, NULL, 1);
+	WriteCancelled(&plan->budget_id, &plan->key.clinic_id, &run.settlement);
 	PointPlan(plan, &fact.budget_id, "cancelled");
 	EnterPlanOfRun(&run, plan);
 	TellBudget(&run, &fact);

@@ -31,6 +31,9 @@ extern void TellBudget(PlanRun *run, const BudgetFact *fact);
 extern void TellBudgetChange(PlanRun *run, const pg_uuid_t *budget_id,
 							 const char *changed);
 
+extern void WriteCancelled(const pg_uuid_t *budget_id,
+						   const pg_uuid_t *clinic_id,
+						   const Settlement *settlement);
 extern bool IsFilling(void);
 extern bool FillNewBudget(SavedQuery *query, QueryUser user, Datum *values,
 						  Datum *id);

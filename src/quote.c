@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "allocation.h"
+#include "budget.h"
 #include "error.h"
 #include "spi.h"
 
@@ -20,11 +21,6 @@
 SAVED_QUERY(read_discount,
 			"SELECT b.discount_percent, b.discount_amount, b.subtotal, b.total "
 			"FROM txplan.budgets AS b "
-			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
-			UUIDOID, UUIDOID);
-
-SAVED_QUERY(read_status,
-			"SELECT b.status FROM txplan.budgets AS b "
 			"WHERE b.id" EQ "$1 AND b.clinic_id" EQ "$2",
 			UUIDOID, UUIDOID);
 
@@ -179,21 +175,16 @@ RequireUnlocked(const TreatmentPlan *plan, const char *what)
 void
 RequireStillDraft(const TreatmentPlan *plan)
 {
-	Datum arguments[2];
-	Datum status;
-	bool isnull;
+	FoundBudget budget;
 
-	arguments[0] = UUIDPGetDatum(&plan->budget_id);
-	arguments[1] = UUIDPGetDatum(&plan->key.clinic_id);
-	if (QueryRow(&read_status, AS_OWNER, arguments, NULL, &status, &isnull) &&
-		strcmp(TextDatumGetCString(status), "draft") != 0)
+	if (FindBudget(&plan->budget_id, &plan->key.clinic_id, &budget) &&
+		strcmp(budget.status, "draft") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_TX_PLAN_LOCKED),
 				 errmsg("plan %s is locked: its items do not change",
 						plan->number),
 				 errdetail("Its budget \"%s\" became %s in the same statement.",
-						   UuidText(&plan->budget_id),
-						   TextDatumGetCString(status)),
+						   UuidText(&plan->budget_id), budget.status),
 				 errhint("Change the items first, in a statement of its own.")));
 }
 

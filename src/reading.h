@@ -53,19 +53,19 @@ typedef struct Numbers
  */
 #define WHOLE_EVENT_COLUMNS 9
 
-typedef struct Row
+typedef struct WholeEvent
 {
 	int64 id;
 	HeapTuple tuple;
-} Row;
+} WholeEvent;
 
-typedef struct Rows
+typedef struct WholeEvents
 {
 	TupleDesc descriptor;
 	int count;
 	int room;
-	Row *rows;
-} Rows;
+	WholeEvent *rows;
+} WholeEvents;
 
 typedef struct Reading
 {
@@ -81,9 +81,9 @@ typedef struct Reading
 	Sight *now;
 	HTAB *waiting_plans; /* which have events that were put back */
 	Numbers taken;
-	Numbers retried; /* of those taken, the ones that were put back */
-	Numbers behind;	 /* events that must wait for others of their plan */
-	Rows rows;		 /* of those taken, the ones that were read whole */
+	Numbers retried;  /* of those taken, the ones that were put back */
+	Numbers behind;	  /* events that must wait for others of their plan */
+	WholeEvents rows; /* of those taken, the ones that were read whole */
 	TimestampTz first_at;
 	TimestampTz last_at;
 } Reading;
@@ -112,6 +112,6 @@ extern int64 ReadBatches(Reading *reading, bool may_adopt);
 extern bool Adopt(Reading *reading, int64 batch_id);
 extern int64 Settle(Reading *reading);
 extern uint64 ReturnBatch(FunctionCallInfo fcinfo, int consumer, int64 batch_id,
-						  Rows *rows);
+						  WholeEvents *rows);
 
 #endif /* TXPLAN_READING_H */

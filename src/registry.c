@@ -161,7 +161,8 @@ CheckUnchanged(TriggerData *trigger, const char *column)
 
 /*
  * CheckTimeZone raises 22023 for a time zone that a clinic cannot keep its
- * calendar by.
+ * calendar by.  One that it has already stays, so that the rest of its row can be
+ * changed.
  */
 static void
 CheckTimeZone(TriggerData *trigger, HeapTuple tuple)
@@ -174,6 +175,14 @@ CheckTimeZone(TriggerData *trigger, HeapTuple tuple)
 	if (attribute <= 0)
 		return;
 	name = SPI_getvalue(tuple, descriptor, attribute);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && name != NULL)
+	{
+		const char *before =
+			SPI_getvalue(trigger->tg_trigtuple, descriptor, attribute);
+
+		if (before != NULL && strcmp(before, name) == 0)
+			return;
+	}
 	fault = name == NULL ? NULL : ZoneFault(name);
 	if (fault != NULL)
 		ereport(ERROR,

@@ -6,10 +6,49 @@
  */
 #include "rowcheck.h"
 
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 
 #include "record.h"
 #include "spi.h"
+
+/* Every table has these first. */
+#define ID 0
+#define CLINIC_ID 1
+
+#define FIND_SAME(table)                   \
+	"SELECT 1 FROM txplan." table " AS x " \
+	"WHERE x.id" EQ "$1 AND x.clinic_id" EQ "$2"
+
+SAVED_QUERY(same_budget, FIND_SAME("budgets"), UUIDOID, UUIDOID);
+SAVED_QUERY(same_line, FIND_SAME("budget_lines"), UUIDOID, UUIDOID);
+SAVED_QUERY(same_contact, FIND_SAME("contacts"), UUIDOID, UUIDOID);
+SAVED_QUERY(same_appointment, FIND_SAME("appointments"), UUIDOID, UUIDOID);
+
+/*
+ * IsThere tells whether the id of a new row is there, so that it will not be
+ * inserted (ON CONFLICT, or an error) and decides nothing: it was sent once more.
+ *
+ * It is asked once the plan is locked, or what else the rules of the table lock:
+ * behind that whoever inserts the same has to wait.
+ */
+bool
+IsThere(const Row *row, RecordTable table)
+{
+	SavedQuery *query = table == TABLE_BUDGETS		? &same_budget :
+						table == TABLE_BUDGET_LINES ? &same_line :
+						table == TABLE_CONTACTS		? &same_contact :
+													  &same_appointment;
+	Datum arguments[2];
+	Datum one;
+	bool isnull;
+
+	if (RowIsNull(row, ID) || RowIsNull(row, CLINIC_ID))
+		return false;
+	arguments[0] = RowValue(row, ID);
+	arguments[1] = RowValue(row, CLINIC_ID);
+	return QueryRow(query, AS_OWNER, arguments, NULL, &one, &isnull);
+}
 
 /*
  * CheckRow is the body of the trigger before each row of a table.  It returns the

@@ -19,6 +19,7 @@ typedef struct RowChecks
 	void (*check_delete)(const Row *row);
 } RowChecks;
 
+extern bool IsThere(const Row *row, RecordTable table);
 extern Datum CheckRow(FunctionCallInfo fcinfo, const RowChecks *checks);
 
 #endif /* TXPLAN_ROWCHECK_H */

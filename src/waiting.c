@@ -118,7 +118,7 @@ AddNumber(Reading *reading, Numbers *numbers, int64 id)
 static void
 KeepRow(Reading *reading, const Waiting *event)
 {
-	Rows *rows = &reading->rows;
+	WholeEvents *rows = &reading->rows;
 	MemoryContext old = MemoryContextSwitchTo(reading->context);
 
 	if (rows->descriptor == NULL)
@@ -126,9 +126,11 @@ KeepRow(Reading *reading, const Waiting *event)
 	if (rows->count == rows->room)
 	{
 		rows->room = Max(64, rows->room * 2);
-		rows->rows = rows->rows == NULL ?
-						 (Row *) palloc(sizeof(Row) * rows->room) :
-						 (Row *) repalloc(rows->rows, sizeof(Row) * rows->room);
+		rows->rows =
+			rows->rows == NULL ?
+				(WholeEvent *) palloc(sizeof(WholeEvent) * rows->room) :
+				(WholeEvent *) repalloc(rows->rows,
+										sizeof(WholeEvent) * rows->room);
 	}
 	rows->rows[rows->count].id = event->id;
 	rows->rows[rows->count++].tuple = heap_copytuple(event->tuple);

@@ -75,8 +75,14 @@ FROM (VALUES ('INSERT INTO txplan.clinics (name, time_zone) VALUES (''x'', ''Mar
 	('INSERT INTO txplan.professionals (clinic_id, name, color) VALUES (%L, ''x'', ''#fff'')')) AS t (statement);
 -- A time zone is one, wherever it is named.  Not every server knows those of the old names.
 SELECT left(z, 20) AS zone, left(pg_temp.brief('UPDATE txplan.clinics SET time_zone = ' || quote_literal(z) || ' WHERE id = %L', :'other'), 5) AS outcome, txplan.time_zone_fault(z) IS NULL AS fits
-FROM unnest(ARRAY['CET', 'met', 'WET', 'EET', 'XXX-100', 'AAA-15:30', '+99', '', repeat('x', 300), 'America/Sao_Paulo', 'europe/madrid', 'Asia/Kathmandu', 'Pacific/Kiritimati', 'Etc/GMT+12', 'UTC']) AS z;
-SELECT pg_temp.brief('UPDATE txplan.clinics SET time_zone = ''XXX-100'' WHERE id = %L', :'other');
+FROM unnest(ARRAY['CET', 'met', 'WET', 'EET', 'AAA-100', 'AAA-15:30', '+99', '', repeat('x', 300), 'America/Sao_Paulo', 'europe/madrid', 'Asia/Kathmandu', 'Pacific/Kiritimati', 'Etc/GMT+12', 'UTC']) AS z;
+SELECT pg_temp.brief('UPDATE txplan.clinics SET time_zone = ''AAA-100'' WHERE id = %L', :'other');
+-- One that it has from before keeps nothing else of the clinic from being changed.
+SET session_replication_role = replica;
+UPDATE txplan.clinics SET time_zone = 'CET' WHERE id = :'other';
+RESET session_replication_role;
+UPDATE txplan.clinics SET budget_valid_days = 31 WHERE id = :'other' RETURNING time_zone, budget_valid_days;
+UPDATE txplan.clinics SET time_zone = 'UTC', budget_valid_days = 30 WHERE id = :'other' RETURNING time_zone;
 SELECT txplan.time_zone_fault(NULL) IS NULL AS none;
 -- Whose row it is never changes, and the time of the last change is the engine's.
 SELECT t.statement, pg_temp.brief(t.statement, :'other', :'clinic')
